@@ -1,0 +1,1 @@
+"""Declarations of algorithms, one file each; `erlctl.registry` finds them."""

@@ -1,0 +1,103 @@
+"""What every algorithm declares: plain data that agents are built from. No TensorFlow here.
+
+The one-network family shares one target (see `Backup`); other agents have a `base` of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from erlctl.fields import AT_LEAST_ONE, POSITIVE, UNIT, Options, Schedule, option
+from erlctl.options.policies import EpsilonGreedy
+
+Operator = Literal["max", "logsumexp", "mellowmax", "boltzmann"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """The numbers that define the regularised target of the one-network family.
+
+    y = r + gap_scale * clip(q(s, a) - V(q(s)), gap_range) + gamma * discount * V(q(s')),
+    everything from the target network, no gradient.
+
+    Attributes:
+        operator: V, one of `erlctl.maths.values.VALUE_OPERATORS`.
+        temperature: t >= 0, units of return; 0 only with `max`.
+        gap_scale: in [0, 1] (papers: alpha).
+        gap_range: (low, high) in units of return; None on a side is no clip there.
+        persistent: Whether the gap term is the persistent one of Bellemare et al. 2016.
+        double: Whether V(q(s')) is the target value of the online network's argmax.
+    """
+
+    operator: Operator = "max"
+    temperature: float = 0.0
+    gap_scale: float = 0.0
+    gap_range: tuple[float | None, float | None] = (None, None)
+    persistent: bool = False
+    double: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm(Options):
+    """Fields and facts shared by all algorithms.
+
+    Class attributes:
+        base: Which agent class runs it: a key of `erlctl.agents.AGENT_BASES`.
+        summary: One line for `erlctl algorithms`.
+        equation: The target as the paper prints it, in the names of the fields.
+        source: Paper.
+        relations: How it relates to the other algorithms, one sentence each.
+        action_kind: "discrete" or "continuous".
+    """
+
+    base: ClassVar[str]
+    summary: ClassVar[str]
+    equation: ClassVar[str]
+    source: ClassVar[str]
+    relations: ClassVar[tuple[str, ...]] = ()
+    action_kind: ClassVar[Literal["discrete", "continuous"]] = "discrete"
+    registered_name: ClassVar[str]
+
+    gamma: float = option(0.99, "Discount factor.", domain=UNIT, letter="gamma")
+
+    @property
+    def policy_temperature(self) -> float:
+        """Temperature of the algorithm's own Boltzmann policy; 0 where the policy is greedy."""
+        return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueAlgorithm(Algorithm):
+    """An algorithm of the one-network family: a declaration of its `Backup`."""
+
+    base: ClassVar[str] = "regularised_dqn"
+
+    n_step: int = option(1, "Length of the uncorrected n-step return.", domain=AT_LEAST_ONE)
+    loss: Literal["huber", "squared"] = option("huber", "Loss of the TD error.")
+    gradient_clip_norm: float | None = option(
+        None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
+    )
+    collect_policy: Options = option(
+        EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy (kind: policy)."
+    )
+
+    def backup(self) -> Backup:
+        """Return the target's numbers."""
+        raise NotImplementedError
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Refuse n-step returns where the middle terms of the regularisation would be missing."""
+        backup = self.backup()
+        if self.n_step > 1 and (backup.gap_scale > 0 or backup.temperature > 0):
+            yield (
+                "n_step",
+                "1 where the target has a gap term or a temperature: an n-step return of a "
+                "regularised algorithm needs the log-policy of every step in between",
+            )
+
+    @property
+    def policy_temperature(self) -> float:
+        """Temperature of softmax(q / t), the policy that the operator regularises towards."""
+        return self.backup().temperature

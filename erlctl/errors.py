@@ -1,0 +1,151 @@
+"""Errors that a user can mend, each with the exit code that the command line ends with.
+
+    ErlctlError (1)
+    |- SpecError (2)            every problem of a spec at once
+    |- DomainError (2)          one number outside its domain, raised where the value is made
+    |- UnknownNameError (2)     a name that no registry holds
+    |- SpecChangedError (2)     the run directory belongs to another spec
+    |- SomeRunsFailedError (3)
+    |- DivergedError (4)        loss, reward, observation or weights not finite
+    |- DamagedError (5)         no usable data left, nothing was deleted
+    |- RunBusyError (6)         another living process holds the run
+    `- Interrupted (130, 143, 75)   a signal or a time budget ended the work; a checkpoint was written
+
+`assert` is for our own mistakes only; everything here is shown without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import signal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class ErlctlError(Exception):
+    """A problem that the user can fix; shown without a traceback.
+
+    Args:
+        message: Where it happened, what came and what was expected.
+        fix: One sentence that says how to mend it; shown on a line of its own.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(f"{message}\n  fix: {fix}" if fix else message)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a spec.
+
+    Attributes:
+        line: 1-based line, 0 where the source has no lines (`--set`).
+        column: 1-based column, 0 where unknown.
+        source: File name, or `--set[2]` for the second override.
+        path: Dotted path of the field, "" for the document itself.
+        message: What is wrong and, where there is one, the nearest right name.
+    """
+
+    source: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class SpecError(ErlctlError):
+    """Every problem of a spec, sorted by position."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = sorted(set(problems))
+        count = len(self.problems)
+        footer = f"{count} problem{'s' if count != 1 else ''}, nothing was started."
+        super().__init__("\n".join([*map(str, self.problems), footer]))
+
+
+class DomainError(ErlctlError):
+    """A value is outside its domain; `spec` adds file and line."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, value: object, expected: str, *, fix: str | None = None) -> None:
+        super().__init__(f"{name} must be {expected}, got {value!r}", fix=fix)
+
+
+class UnknownNameError(ErlctlError):
+    """A name that no registry holds."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(unknown_name(kind, name, known))
+
+
+class SpecChangedError(ErlctlError):
+    """A run directory holds another spec than the one asked for."""
+
+    exit_code = 2
+
+
+class SomeRunsFailedError(ErlctlError):
+    """At least one run of a batch failed; the others went on."""
+
+    exit_code = 3
+
+
+class DivergedError(ErlctlError):
+    """A number that must be finite is not; the last finite checkpoint is kept."""
+
+    exit_code = 4
+
+
+class DamagedError(ErlctlError):
+    """No usable data is left; nothing was deleted."""
+
+    exit_code = 5
+
+
+class RunBusyError(ErlctlError):
+    """Another living process holds the lock of the run."""
+
+    exit_code = 6
+
+
+class Interrupted(ErlctlError):  # noqa: N818 - not an error of anybody's making
+    """The work was ended from outside after a checkpoint.
+
+    Args:
+        signum: The signal, or None for an exhausted time budget.
+    """
+
+    _CODES = {
+        signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129,
+        signal.SIGUSR1: 75, signal.SIGUSR2: 75,
+    }
+
+    def __init__(self, signum: int | None, message: str) -> None:
+        super().__init__(message)
+        self.signum = signum
+        self.exit_code = 75 if signum is None else self._CODES[signal.Signals(signum)]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the entry of `known` that `name` was most likely meant to be, or None."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence for an unknown name: what came, the nearest right one, all right ones."""
+    known = sorted(known)
+    guess = nearest(name, known)
+    hint = f"did you mean {guess!r}? " if guess else ""
+    return f"unknown {kind} {name!r}; {hint}known: {', '.join(known)}"

@@ -1,0 +1,39 @@
+"""Optimisers that a spec can choose (Keras 2.15's)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from erlctl.fields import POSITIVE, UNIT_OPEN_HIGH, Options, option
+from erlctl.registry import register
+
+
+@register("optimizer", "adam")
+@dataclass(frozen=True, kw_only=True)
+class Adam(Options):
+    """Adam (Kingma and Ba 2015)."""
+
+    learning_rate: float = option(1e-3, "Step size.", domain=POSITIVE)
+    beta_1: float = option(0.9, "Decay of the first moment.", domain=UNIT_OPEN_HIGH)
+    beta_2: float = option(0.999, "Decay of the second moment.", domain=UNIT_OPEN_HIGH)
+    epsilon: float = option(1e-7, "Added to the root of the second moment.", domain=POSITIVE)
+
+
+@register("optimizer", "rmsprop")
+@dataclass(frozen=True, kw_only=True)
+class RmsProp(Options):
+    """RMSProp, centred as in Nature DQN if asked."""
+
+    learning_rate: float = option(2.5e-4, "Step size.", domain=POSITIVE)
+    rho: float = option(0.95, "Decay of the second moment.", domain=UNIT_OPEN_HIGH)
+    epsilon: float = option(1e-2, "Added to the root of the second moment.", domain=POSITIVE)
+    centered: bool = option(False, "Subtract the squared first moment.")
+
+
+@register("optimizer", "sgd")
+@dataclass(frozen=True, kw_only=True)
+class Sgd(Options):
+    """Stochastic gradient descent."""
+
+    learning_rate: float = option(1e-2, "Step size.", domain=POSITIVE)
+    momentum: float = option(0.0, "Momentum.", domain=UNIT_OPEN_HIGH)

@@ -1,0 +1,155 @@
+"""The spec as frozen dataclasses: sections, one resolved run, the whole experiment. No TensorFlow.
+
+Types tell the reader what to accept: `Literal` for a fixed choice, `Schedule` for a number or
+{start, end, steps}, a `Choice` for a section whose class is named by one of its keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from erlctl.algorithms._base import Algorithm
+from erlctl.fields import AT_LEAST_ONE, NON_NEGATIVE, UNIT_OPEN_LOW, Options, option
+from erlctl.options.networks import Mlp
+from erlctl.options.optimizers import Adam
+from erlctl.options.policies import Greedy
+
+SCHEMA_VERSION = 1
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+Scalar = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks a section whose class is looked up in a registry.
+
+    Attributes:
+        kind: Registry kind.
+        key: The key of the section that names the entry.
+    """
+
+    kind: str
+    key: str
+
+
+AlgorithmSection = Annotated[Algorithm, Choice("algorithm", "algorithm")]
+NetworkSection = Annotated[Options, Choice("network", "type")]
+OptimizerSection = Annotated[Options, Choice("optimizer", "type")]
+PolicySection = Annotated[Options, Choice("policy", "type")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentSection(Options):
+    """Which environment, where it runs, how many side by side."""
+
+    id: str = option(doc="Name, as in Gym: CartPole-v1.")
+    backend: Literal["auto", "compiled", "gym", "gymnasium", "envpool", "python"] = option(
+        "auto", "Where it runs; auto takes the compiled one where it exists."
+    )
+    num_envs: int = option(1, "Environments stepped side by side.", domain=AT_LEAST_ONE)
+    kwargs: Mapping[str, Scalar] = option(doc="Arguments of the environment.", factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSection(Options):
+    """How much, how often, on what. Steps are environment steps over all environments."""
+
+    steps: int = option(50_000, "Environment steps of the run.", domain=AT_LEAST_ONE)
+    learning_starts: int = option(1000, "Steps before the first update.", domain=NON_NEGATIVE)
+    train_every: int = option(
+        1, "Vector steps (num_envs environment steps each) between updates.", domain=AT_LEAST_ONE
+    )
+    updates: int = option(1, "Gradient updates each time.", domain=AT_LEAST_ONE)
+    batch_size: int = option(64, "Transitions of an update.", domain=AT_LEAST_ONE)
+    replay_capacity: int = option(50_000, "Transitions kept.", domain=AT_LEAST_ONE)
+    target_update_every: int = option(
+        100, "Updates between synchronisations of the target networks.", domain=AT_LEAST_ONE
+    )
+    target_update_polyak: float = option(
+        1.0, "Weight of the new parameters at a synchronisation.", domain=UNIT_OPEN_LOW
+    )
+    compile: Literal["auto", "xla", "graph"] = option("auto", "How the program is compiled.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """A batch is drawn from what the buffer can hold."""
+        if self.batch_size > self.replay_capacity:
+            yield "batch_size", f"at most replay_capacity ({self.replay_capacity})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSection(Options):
+    """Evaluation on environments and random numbers of its own."""
+
+    every: int = option(5000, "Steps between evaluations; also at the end.", domain=AT_LEAST_ONE)
+    episodes: int = option(20, "Episodes of one evaluation.", domain=AT_LEAST_ONE)
+    policy: PolicySection = option(Greedy(), "Policy that is evaluated (kind: policy).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSection(Options):
+    """Checkpoints of everything that a run is."""
+
+    every: int = option(10_000, "Steps between checkpoints; also at the end.", domain=AT_LEAST_ONE)
+    keep: int = option(2, "How many of the newest are kept (the best is kept besides).",
+                       domain=AT_LEAST_ONE)
+    replay: bool = option(True, "Whether the replay buffer is saved; needed for bit-exact resume.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggingSection(Options):
+    """Rows of progress.csv and TensorBoard."""
+
+    every: int = option(1000, "Steps between rows.", domain=AT_LEAST_ONE)
+    tensorboard: bool = option(True, "Whether event files are written.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec(Options):
+    """One resolved run: what `spec.yaml` of a run directory holds.
+
+    Attributes:
+        variant: Readable name of the sweep point, a folder name.
+        seed: Seed of the run.
+    """
+
+    schema: int = option(SCHEMA_VERSION, "Version of the spec's format.")
+    name: str = option(doc="Folder below the runs directory.")
+    variant: str = option(doc="Folder below the name.")
+    seed: int = option(doc="Seed of the run.", domain=NON_NEGATIVE)
+    environment: EnvironmentSection = option(doc="Environment.")
+    agent: AlgorithmSection = option(doc="Algorithm and its fields.")
+    network: NetworkSection = option(Mlp(), "Network body.")
+    optimizer: OptimizerSection = option(Adam(), "Optimiser.")
+    training: TrainingSection = option(TrainingSection(), "Amounts and frequencies.")
+    evaluation: EvaluationSection = option(EvaluationSection(), "Evaluation protocol.")
+    checkpoint: CheckpointSection = option(CheckpointSection(), "Checkpoints.")
+    logging: LoggingSection = option(LoggingSection(), "Metrics.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Steps are counted over all environments, so a vector step is the smallest unit."""
+        num_envs = self.environment.num_envs
+        if self.training.steps % num_envs:
+            nearest = max(num_envs, round(self.training.steps / num_envs) * num_envs)
+            yield "training", f"a multiple of num_envs in `steps`, for example {nearest}"
+        if self.training.replay_capacity < num_envs:
+            yield "training", f"at least num_envs ({num_envs}) in `replay_capacity`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All runs of one spec file.
+
+    Attributes:
+        name: Folder below the runs directory.
+        source: Path of the file as the user gave it.
+        runs: Variants in the order of the sweep, seeds inside.
+        warnings: Sentences about settings that are allowed but probably not meant.
+    """
+
+    name: str
+    source: str
+    runs: tuple[RunSpec, ...]
+    warnings: tuple[str, ...] = ()
