@@ -1,0 +1,127 @@
+"""One writer per run: flock on a file that also says who holds it. No TensorFlow.
+
+The kernel drops the lock when the process dies, however it dies, so nothing stays locked after a
+crash or a reboot. What stands in the file is for messages only; the lock itself is the truth.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from erlctl.errors import ErlctlError, RunBusyError
+
+_PATIENCE_SECONDS = 0.3  # readers probe with a shared lock for microseconds; do not fail for those
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds the lock file `path`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def read_holder(path: Path) -> dict[str, Any]:
+    """Return what the last holder wrote into the lock file; empty if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            holder = json.loads(file.read(65536))
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; children do not inherit it.
+
+    Raises:
+        RunBusyError: Another process holds it; the message says who and since when.
+        ErlctlError: The file cannot be opened or the file system has no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ErlctlError(
+            f"{path}: cannot be opened for locking: {error.strerror}",
+            fix="check the owner and the permissions of the run directory",
+        ) from error
+    try:
+        _acquire(descriptor, path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(identity()).encode() + b"\n", 0)
+        yield
+    finally:
+        os.close(descriptor)  # drops the lock; the file stays, removing it would race
+
+
+def _acquire(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise ErlctlError(
+                    f"{path}: cannot be locked: {error.strerror}",
+                    fix="put --runs-dir on a file system with flock",
+                ) from error
+            if time.monotonic() > deadline:
+                raise RunBusyError(_who_holds(path)) from error
+            time.sleep(0.01)
+
+
+def _who_holds(path: Path) -> str:
+    holder = read_holder(path)
+    who = (
+        f"pid {holder.get('pid', '?')} on {holder.get('host', '?')} since {holder.get('since', '?')}"
+        if holder else "a process that has not said who it is"
+    )
+    return f"{path.parent}: already running ({who})"
+
+
+def identity() -> dict[str, Any]:
+    """Return what tells this process from every other: a pid alone is reused."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "pid_start_ticks": start_ticks(os.getpid()),
+        "boot_id": boot_id(),
+        "since": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when process `pid` started, in clock ticks since boot; None if it is not there."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    return int(stat.rpartition(b")")[2].split()[19])  # the name before ")" may hold anything
+
+
+def boot_id() -> str | None:
+    """Return the kernel's identifier of this boot; None where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None

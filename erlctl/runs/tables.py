@@ -1,0 +1,233 @@
+"""Append-only CSV files with a fixed header: writer and reader together. No TensorFlow.
+
+A row is written as one whole line, so only the last line of a file can be torn. Empty fields are
+missing values. The reader tolerates what power loss and editors leave behind, and says so.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PROGRESS_HEAD = ("step", "updates", "episodes", "return_mean", "return_std", "length_mean", "loss")
+PROGRESS_TAIL = ("epsilon", "temperature", "steps_per_second", "wall_seconds")
+PROGRESS_COLUMNS = PROGRESS_HEAD + PROGRESS_TAIL
+EVALUATION_COLUMNS = ("step", "episode", "return", "length", "wall_seconds")
+MONITOR_COLUMNS = ("r", "l", "t")
+WALL_CLOCK_COLUMNS = frozenset({"steps_per_second", "wall_seconds", "t"})
+
+_MAX_TABLE_BYTES = 512 * 2**20  # a foreign folder may hold a sparse file of terabytes
+
+
+def progress_columns(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the header of progress.csv for rows with the keys `names`.
+
+    Diagnostics of the algorithm stand between the fixed columns, in the order of `names`.
+    """
+    diagnostics = tuple(name for name in names if name not in PROGRESS_COLUMNS)
+    return PROGRESS_HEAD + diagnostics + PROGRESS_TAIL
+
+
+class TableWriter:
+    """Appends rows to a CSV file.
+
+    Rows are kept in memory until `flush`; `offset` counts them as written. An existing file is
+    continued under its own header, whatever `columns` says.
+
+    Args:
+        path: The file; created with its header if it is missing or has no whole header line.
+        columns: Header.
+        preamble: A line before the header, starting with "#".
+
+    Attributes:
+        columns: The header that rows are written under.
+        offset: Length of the file in bytes with all rows appended so far.
+    """
+
+    def __init__(self, path: Path, columns: Iterable[str], *, preamble: str = "") -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self._pending: list[bytes] = []
+        self._descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+        )
+        self.offset = os.fstat(self._descriptor).st_size
+        existing = read_header(path)
+        if existing is not None:
+            self.columns = existing
+        else:
+            self.truncate(0)
+            head = f"{preamble}\n" if preamble else ""
+            self._add(f"{head}{','.join(self.columns)}\n".encode())
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row; a column without a value (or with None) stays empty.
+
+        Keys without a column are left out: the header of a file never changes.
+        """
+        self._add((",".join([_field(row.get(name)) for name in self.columns]) + "\n").encode())
+
+    def _add(self, line: bytes) -> None:
+        self._pending.append(line)
+        self.offset += len(line)
+
+    def flush(self) -> None:
+        """Hand all rows to the operating system; whole lines only, also when the disk fills up."""
+        if not self._pending:
+            return
+        data = b"".join(self._pending)
+        start = self.offset - len(data)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, start)  # rows stay pending, nothing is torn or doubled
+            raise
+        self._pending.clear()
+
+    def sync(self) -> None:
+        """Flush, and wait until the rows are on the disk."""
+        self.flush()
+        os.fsync(self._descriptor)
+
+    def truncate(self, offset: int) -> None:
+        """Cut the file back to its first `offset` bytes and forget rows not yet flushed."""
+        self._pending.clear()
+        os.ftruncate(self._descriptor, offset)
+        self.offset = offset
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
+
+
+def _field(value: Any) -> str:  # noqa: ANN401 - a Python or NumPy scalar or None
+    if value is None:
+        return ""
+    if isinstance(value, np.floating):
+        return str(value)  # shortest text for its own precision: float32 0.1 is 0.1
+    if isinstance(value, np.generic):
+        value = value.item()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def read_header(path: Path) -> tuple[str, ...] | None:
+    """Return the columns of the file, or None if there is no whole header line."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(65536)
+            if line.startswith(b"#"):
+                line = file.readline(65536)
+    except FileNotFoundError:
+        return None
+    if not line.endswith(b"\n") or b"\0" in line or not line.strip():
+        return None
+    return tuple(line.decode("utf-8", "replace").strip().split(","))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table read from a file.
+
+    Attributes:
+        columns: Name to values, float64, all of one length; missing values are nan.
+        problems: What was passed over, in words; empty for a file as it was written.
+        preamble: The line before the header, without its newline; "" if there is none.
+    """
+
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    preamble: str = ""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file of numbers; damaged lines are left out and reported, nothing raises.
+
+    A file that is missing, empty or without a header is a table without columns. A last line
+    without a newline is never used: a torn number may look like a whole one.
+    """
+    problems: list[str] = []
+    try:
+        size = os.stat(path).st_size
+        if size > _MAX_TABLE_BYTES:
+            return Table(problems=[f"{path.name}: {size} bytes is more than a run writes; not read"])
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return Table(problems=[f"{path.name}: {error.strerror}"])
+    text = _whole_lines(data, path.name, problems)
+    preamble, text = text.split("\n", 1) if text.startswith("#") else ("", text)
+    header, _, body = text.partition("\n")
+    names = [name.strip() for name in header.split(",")] if header.strip() else []
+    if not names or len(set(names)) != len(names):
+        problems.append(f"{path.name}: no header" if not names else f"{path.name}: doubled column")
+        return Table(problems=problems, preamble=preamble)
+    first_line = 3 if preamble else 2
+    rows = _parse_fast(body, len(names))
+    if rows is None:
+        rows = _parse_tolerant(body, len(names), path.name, first_line, problems)
+    return Table(dict(zip(names, rows.T.copy(), strict=True)), problems, preamble)
+
+
+def _whole_lines(data: bytes, name: str, problems: list[str]) -> str:
+    padded = len(data)
+    data = data.rstrip(b"\0")
+    if len(data) < padded:
+        problems.append(f"{name}: {padded - len(data)} NUL bytes at the end left out")
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        problems.append(f"{name}: torn last line left out ({len(data) - end} bytes)")
+    text = data[:end].decode("utf-8", "replace").removeprefix("\ufeff")
+    return text.replace("\r\n", "\n")
+
+
+def _parse_fast(body: str, width: int) -> np.ndarray | None:
+    """Return the rows [n, width] of a faultless body, None for any other."""
+    if not body:
+        return np.empty((0, width))
+    num_rows = body.count("\n")
+    fields = body[:-1].replace("\n", ",").split(",")
+    if len(fields) != num_rows * width:
+        return None
+    try:
+        if "" in fields:
+            fields = [text or "nan" for text in fields]
+        values = np.fromiter(map(float, fields), np.float64, len(fields))
+    except ValueError:
+        return None
+    if any(line.count(",") != width - 1 for line in io.StringIO(body)):
+        return None  # a short and a long line may add up
+    return values.reshape(num_rows, width)
+
+
+def _parse_tolerant(
+    body: str, width: int, name: str, first_line: int, problems: list[str]
+) -> np.ndarray:
+    rows: list[list[float]] = []
+    bad: list[int] = []
+    for number, line in enumerate(body.split("\n")[:-1], start=first_line):
+        try:
+            row = [float(text) if text.strip() else math.nan for text in line.split(",")]
+        except ValueError:
+            row = []
+        if len(row) == width:
+            rows.append(row)
+        elif line.strip():
+            bad.append(number)
+    if bad:
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        problems.append(f"{name}: {len(bad)} damaged lines left out (line {shown})")
+    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
