@@ -1,0 +1,135 @@
+# Everything is set up below this folder: .venv (erlctl and its tests), .venv-tools (lint and types),
+# .venv-bench (the peers that `make bench` measures against). `rm -rf` them and start again at will.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Python 3.10 or 3.11; empty: the first one that is found. `make install PYTHON=/path/to/python3.11`.
+PYTHON ?=
+RUNS_DIR ?= runs
+JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+TOOLS := .venv-tools
+PEERS := .venv-bench
+BIN := $(VENV)/bin
+SOURCES := erlctl tests benchmarks
+QUICKSTART := experiments/quickstart.yaml
+
+# Matplotlib would write its font cache to the home directory.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+INSTALLED := $(VENV)/.installed
+TOOLS_INSTALLED := $(TOOLS)/.installed
+PEERS_INSTALLED := $(PEERS)/.installed
+
+.PHONY: help
+help:  ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED)  ## Install erlctl with its tests into .venv (pinned by constraints.txt)
+	@echo "erlctl is installed: source $(BIN)/activate, or call $(BIN)/erlctl"
+
+.PHONY: quickstart
+quickstart: $(INSTALLED)  ## Train DQN and Munchausen-DQN on CartPole, compare them, draw the curves
+	$(BIN)/erlctl train $(QUICKSTART) --runs-dir $(RUNS_DIR) $(ARGS)
+	$(BIN)/erlctl compare $(RUNS_DIR)/quickstart
+	$(BIN)/erlctl plot $(RUNS_DIR)/quickstart -o $(RUNS_DIR)/quickstart.png
+	@echo "The picture is $(RUNS_DIR)/quickstart.png"
+
+.PHONY: test
+test: $(INSTALLED)  ## Run the quick tests (a few minutes on 2 cores; JOBS=1 for one process)
+	$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(INSTALLED)  ## Run the tests that train, kill and resume for longer
+	$(BIN)/pytest -m slow -n $(JOBS) --dist loadfile $(ARGS)
+
+.PHONY: check
+check: lint typecheck arch test  ## Lint, types, import contracts and quick tests: what CI runs
+
+.PHONY: lint
+lint: $(TOOLS_INSTALLED)  ## Check style and likely mistakes with ruff
+	$(TOOLS)/bin/ruff check $(SOURCES)
+
+.PHONY: format
+format: $(TOOLS_INSTALLED)  ## Sort imports and apply ruff's safe fixes
+	$(TOOLS)/bin/ruff check --fix $(SOURCES)
+
+.PHONY: typecheck
+typecheck: $(TOOLS_INSTALLED)  ## Check types with mypy --strict
+	$(TOOLS)/bin/mypy
+
+.PHONY: arch
+arch: $(TOOLS_INSTALLED)  ## Check who imports whom with import-linter
+	$(TOOLS)/bin/lint-imports
+
+.PHONY: cov
+cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they miss
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow" $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+.PHONY: bench
+bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own loop and Stable-Baselines3
+	$(BIN)/python benchmarks/speed.py --peer-python $(PEERS)/bin/python $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED)  ## Kill and resume a run at random moments for MINUTES (default 10), then compare bytes
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),10) $(ARGS)
+
+.PHONY: clean
+clean:  ## Remove caches, build output and the three environments; runs are kept
+	rm -rf $(VENV) $(TOOLS) $(PEERS) build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Prints a usable Python 3.10 or 3.11. Each candidate is run, because a pyenv shim can exist and fail.
+define find_python
+is_usable() { \
+	"$$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 11))' \
+	>/dev/null 2>&1; \
+}; \
+found=''; \
+for name in $(or $(PYTHON),python3.11 python3.10 python3 python); do \
+	if [ "$$name" != "$${name#*/}" ]; then candidates="$$name"; \
+	else candidates=$$(IFS=:; for folder in $$PATH; do echo "$$folder/$$name"; done); fi; \
+	for candidate in $$candidates; do \
+		if [ -z "$$found" ] && is_usable "$$candidate"; then found="$$candidate"; fi; \
+	done; \
+done; \
+if [ -z "$$found" ]; then \
+	echo "erlctl needs Python 3.10 or 3.11 with the modules venv and ensurepip; $(or $(PYTHON),none of those on PATH) will not do."; \
+	echo "  fix: install one (Debian: python3.11-venv; or pyenv, conda, uv), then: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
+	exit 1; \
+fi
+endef
+
+# An environment whose interpreter still runs is used again, so that an interrupted install goes on.
+define make_venv
+@set -e; \
+if ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then \
+	$(find_python) >&2; \
+	echo "Creating $(1) with $$found" >&2; \
+	"$$found" -m venv --clear $(1); \
+fi
+endef
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(call make_venv,$(VENV))
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(TOOLS_INSTALLED): constraints-tools.txt
+	$(call make_venv,$(TOOLS))
+	$(TOOLS)/bin/python -m pip install --quiet -r constraints-tools.txt
+	@touch $@
+
+# Peers are optional: without them `make bench` says so and measures the rest.
+$(PEERS_INSTALLED): benchmarks/requirements.txt
+	$(call make_venv,$(PEERS))
+	-$(PEERS)/bin/python -m pip install --quiet -r benchmarks/requirements.txt && touch $@

@@ -1,0 +1,35 @@
+"""What every test shares: one-thread TensorFlow, deterministic hypothesis, an empty runs directory."""
+
+import os
+from pathlib import Path
+
+# Read by TensorFlow when it is imported, so set before any test module is.
+os.environ.update(
+    TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", OMP_NUM_THREADS="1",
+    TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1",
+)
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+# The same examples on every machine; timing says nothing when TensorFlow compiles on first use.
+hypothesis.settings.register_profile(
+    "default", derandomize=True, deadline=None, database=None, max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("default"), derandomize=False, max_examples=1000
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture()
+def runs_dir(tmp_path: Path) -> Path:
+    """Return a runs directory that does not exist yet."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root of the checkout."""
+    return Path(__file__).resolve().parents[1]
