@@ -182,6 +182,18 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         self.write(batch)
         return self.time_step(batch)
 
+    def act(self, action: tf.Tensor) -> ts.TimeStep:
+        """Step every environment and restart the ended ones at once; return where the step led.
+
+        The time step returned is the one before the restart, so LAST is seen once with its own
+        observation and reward, and `current_time_step` is never LAST afterwards. `step` followed by
+        `restart_ended` does the same with one draw more.
+        """
+        arrived = self.advance(self.read(), action, self._draw(self.step_draws))
+        ended = tf.equal(arrived.step_type, ts.StepType.LAST)
+        self.write(self.restart(arrived, ended, self._draw(self.reset_draws)))
+        return self.time_step(arrived)
+
     def _current_time_step(self) -> ts.TimeStep:
         return self.time_step(self.read())
 

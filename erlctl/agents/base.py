@@ -1,0 +1,132 @@
+"""What the training program asks of every agent, and what an agent is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.networks import network as network_lib
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+
+from erlctl.algorithms._base import Algorithm
+from erlctl.fields import Options
+from erlctl.networks.build import initialise
+from erlctl.options.optimizers import Adam, RmsProp, Sgd
+
+Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """Everything that an agent is built from.
+
+    Attributes:
+        algorithm: Declaration.
+        time_step_spec: TF-Agents spec of the environment's time steps.
+        action_spec: TF-Agents spec of its actions.
+        network: Body of every network.
+        optimizer: Optimiser of every network.
+        target_update_every: Updates between synchronisations of the target networks.
+        target_update_polyak: Weight of the new parameters at a synchronisation.
+        generator: Source of the random numbers that updates draw (quantiles, actor samples).
+        xla: Whether updates will be compiled by XLA.
+    """
+
+    algorithm: Any
+    time_step_spec: ts.TimeStep
+    action_spec: Any
+    network: Options
+    optimizer: Options
+    target_update_every: int
+    target_update_polyak: float
+    generator: tf.random.Generator
+    xla: bool
+
+    @property
+    def observation_spec(self) -> Any:  # noqa: ANN401 - a tensor spec
+        """Spec of what the networks read."""
+        observation = self.time_step_spec.observation
+        return observation["observation"] if isinstance(observation, Mapping) else observation
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether observations carry a mask of legal actions."""
+        return isinstance(self.time_step_spec.observation, Mapping)
+
+    @property
+    def num_actions(self) -> int:
+        """Number of discrete actions."""
+        return int(self.action_spec.maximum - self.action_spec.minimum + 1)
+
+    def make_optimizer(self, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
+        """Return a new optimiser; `learning_rate` replaces the spec's."""
+        return make_optimizer(self.optimizer, learning_rate)
+
+
+class TrainableAgent(Protocol):
+    """A TF-Agents agent with what the training program needs beside `train`."""
+
+    algorithm: Algorithm
+
+    def train(self, experience: trajectory.Transition, weights: Any = None) -> tf_agent.LossInfo:  # noqa: ANN401
+        """One update on a batch of transitions."""
+
+    def start(self, seed: np.random.SeedSequence) -> None:
+        """Give all networks fresh weights and synchronise their targets."""
+
+    def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return what the behaviour policy ranks actions by, [B, A], and the mask or None."""
+
+    def acting_policy(self, options: Options, clock: Any, *, random_steps: int) -> tf_policy.TFPolicy:  # noqa: ANN401
+        """Return the policy that `options` describes on the agent's own networks."""
+
+    def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
+        """Return scalars about a batch; same names at every call."""
+
+    def state_groups(self) -> dict[str, Sequence[tf.Variable]]:
+        """Return every variable of the agent by group; group "weights/..." is what acting needs."""
+
+
+def split_mask(observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """TF-Agents' observation-and-action-constraint splitter: (network input, legal actions)."""
+    if isinstance(observation, Mapping):
+        return observation["observation"], observation["mask"]
+    return observation, None
+
+
+def make_optimizer(
+    options: Options, learning_rate: float | None = None
+) -> tf.keras.optimizers.Optimizer:
+    """Return Keras' optimiser for `options`.
+
+    The new Keras optimisers, not `legacy`: inside XLA they are nearly twice as fast.
+    """
+    make = {
+        Adam: lambda o, lr: tf.keras.optimizers.Adam(
+            lr, beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, jit_compile=False
+        ),
+        RmsProp: lambda o, lr: tf.keras.optimizers.RMSprop(
+            lr, rho=o.rho, epsilon=o.epsilon, centered=o.centered, jit_compile=False
+        ),
+        Sgd: lambda o, lr: tf.keras.optimizers.SGD(lr, momentum=o.momentum, jit_compile=False),
+    }[type(options)]
+    return make(options, options.learning_rate if learning_rate is None else learning_rate)
+
+
+def start_networks(
+    networks: Sequence[network_lib.Network], seed: np.random.SeedSequence
+) -> None:
+    """Give each network fresh weights from a seed of its own."""
+    for network, own_seed in zip(networks, seed.spawn(len(networks)), strict=True):
+        initialise(network, own_seed)
+
+
+def global_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    """Return the Euclidean norm over all gradients, a scalar; None counts as zero."""
+    return tf.linalg.global_norm([g for g in gradients if g is not None])

@@ -1,0 +1,144 @@
+"""Behaviour and evaluation policies over preferences, drawing only from the run's own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+
+from erlctl.fields import Options, Schedule
+from erlctl.maths.values import mask_illegal
+
+Preferences = Callable[[Any], tuple[tf.Tensor, tf.Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where schedules read the time and policies their random numbers.
+
+    Attributes:
+        step: int64 variable, environment steps done.
+        generator: Source of the policy's random numbers.
+    """
+
+    step: tf.Variable
+    generator: tf.random.Generator
+
+
+def schedule_value(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
+    """Return the float32 value of a schedule at an integer step."""
+    if schedule.is_constant:
+        return tf.constant(schedule.start, tf.float32)
+    fraction = tf.minimum(tf.cast(step, tf.float32) / float(schedule.steps), 1.0)
+    return schedule.start + (schedule.end - schedule.start) * fraction
+
+
+class PreferencePolicy(tf_policy.TFPolicy):
+    """With probability epsilon a uniform legal action, else greedy or Boltzmann in the preferences.
+
+    P(a|s) = epsilon / |legal| + (1 - epsilon) * softmax(preference / temperature), or the argmax
+    (ties: the first action) instead of the softmax where there is no temperature.
+
+    TF-Agents' own policies draw from hidden state that no checkpoint holds; this one draws from
+    `clock.generator` alone, so that an interrupted run continues with the same actions.
+
+    Args:
+        time_step_spec: Spec of time steps.
+        action_spec: Spec of a scalar action from 0.
+        preferences: Observation -> ([B, A], legal actions or None).
+        network: Whatever holds the weights; tracked for saving.
+        clock: Time and random numbers; None only for the greedy policy.
+        epsilon: Schedule, or None for 0.
+        temperature: Schedule, units of the preferences, or None for greedy.
+        random_steps: Before this environment step every action is uniform.
+    """
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: Any,  # noqa: ANN401
+        preferences: Preferences,
+        network: Any,  # noqa: ANN401
+        clock: Clock | None,
+        *,
+        epsilon: Schedule | None = None,
+        temperature: Schedule | None = None,
+        random_steps: int = 0,
+    ) -> None:
+        super().__init__(time_step_spec, action_spec, clip=False, automatic_state_reset=False)
+        self._preferences = preferences
+        self._network = network
+        self._clock = clock
+        self._epsilon = epsilon
+        self._temperature = temperature
+        self._random_steps = random_steps
+
+    def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the probability of a uniform action at an environment step."""
+        epsilon = schedule_value(self._epsilon or Schedule.constant(0.0), step)
+        return tf.where(step < self._random_steps, 1.0, epsilon)
+
+    def figures(self, step: int) -> dict[str, float]:
+        """Return epsilon and temperature at an environment step; absent where not used."""
+        figures = {}
+        if self._epsilon is not None or self._random_steps:
+            epsilon = (self._epsilon or Schedule.constant(0.0)).value(step)
+            figures["epsilon"] = 1.0 if step < self._random_steps else epsilon
+        if self._temperature is not None:
+            figures["temperature"] = self._temperature.value(step)
+        return figures
+
+    def _variables(self) -> list[tf.Variable]:
+        return list(self._network.variables)
+
+    def _action(
+        self, time_step: ts.TimeStep, policy_state: Any, seed: Any  # noqa: ANN401
+    ) -> policy_step.PolicyStep:
+        del seed  # TF-Agents' hidden randomness is not used.
+        preferences, mask = self._preferences(time_step.observation)
+        scores = mask_illegal(preferences, mask)
+        action = tf.argmax(scores, axis=-1, output_type=tf.int32)
+        if self._clock is not None:
+            action = self._explore(action, scores, mask)
+        return policy_step.PolicyStep(tf.cast(action, self.action_spec.dtype), policy_state, ())
+
+    def _explore(
+        self, greedy: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor | None
+    ) -> tf.Tensor:
+        assert self._clock is not None
+        batch, num_actions = tf.shape(scores)[0], scores.shape[-1]
+        step = self._clock.step.read_value()
+        draws = self._clock.generator.uniform((batch, num_actions + 1))
+        keys, coin = draws[:, :num_actions], draws[:, num_actions]
+        if self._temperature is not None:
+            # Gumbel-max: argmax(x / t + g) is a draw from softmax(x / t).
+            tiny = tf.constant(1e-38, tf.float32)
+            gumbel = -tf.math.log(-tf.math.log(tf.maximum(keys, tiny)))
+            temperature = schedule_value(self._temperature, step)
+            greedy = tf.argmax(
+                mask_illegal(scores / temperature + gumbel, mask), axis=-1, output_type=tf.int32
+            )
+        # The largest of independent uniform keys is at a uniformly random legal action.
+        uniform = tf.argmax(mask_illegal(keys, mask), axis=-1, output_type=tf.int32)
+        return tf.where(coin < self.epsilon_at(step), uniform, greedy)
+
+
+def schedules_of(
+    options: Options, own_temperature: float
+) -> tuple[Schedule | None, Schedule | None]:
+    """Return (epsilon, temperature) of a policy section; absent fields are None.
+
+    Args:
+        options: A registered policy.
+        own_temperature: Used where the section has a temperature field that is null.
+    """
+    epsilon = getattr(options, "epsilon", None)
+    if not hasattr(options, "temperature"):
+        return epsilon, None
+    temperature = options.temperature or Schedule.constant(own_temperature)
+    return epsilon, temperature

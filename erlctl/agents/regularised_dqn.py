@@ -1,0 +1,162 @@
+"""One agent for the whole one-network family: TF-Agents' `DqnAgent` with any `Backup`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.agents.dqn import dqn_agent
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.utils import common
+
+from erlctl.agents.base import (
+    AgentContext,
+    Observation,
+    global_norm,
+    split_mask,
+    start_networks,
+)
+from erlctl.agents.policies import Clock, PreferencePolicy, schedules_of
+from erlctl.algorithms._base import Backup, ValueAlgorithm
+from erlctl.fields import Options
+from erlctl.maths import diagnostics as diagnostics_lib
+from erlctl.maths import targets
+from erlctl.networks.build import value_network
+
+LOSSES = {
+    "huber": common.element_wise_huber_loss,
+    "squared": common.element_wise_squared_loss,
+}
+
+
+class RegularisedDqnAgent(dqn_agent.DqnAgent):
+    """DQN whose target is any `Backup`; with the default one it computes what `DqnAgent` does.
+
+    y = r + alpha * clip(q(s, a) - V(q(s)), low, high) + gamma * discount * V(q(s')), where q is the
+    target network. The gap term does not depend on s', so it enters as a change of reward and all
+    bookkeeping stays upstream's.
+
+    Args:
+        algorithm: Declaration; gives the `Backup`.
+        q_network: Online network, [B, ...] -> [B, A].
+        **kwargs: As `DqnAgent`; `n_step_update` stays 1 because the replay reduces n steps.
+    """
+
+    def __init__(
+        self,
+        time_step_spec: ts.TimeStep,
+        action_spec: Any,  # noqa: ANN401
+        q_network: Any,  # noqa: ANN401
+        *,
+        algorithm: ValueAlgorithm,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(time_step_spec, action_spec, q_network, **kwargs)
+        self.algorithm = algorithm
+        self._backup: Backup = algorithm.backup()
+
+    def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return the online network's action values [B, A] and the mask of legal actions."""
+        return self._values(self._q_network, observation)
+
+    def acting_policy(
+        self, options: Options, clock: Clock | None, *, random_steps: int = 0
+    ) -> tf_policy.TFPolicy:
+        """Return the policy that `options` describes on the online network."""
+        epsilon, temperature = schedules_of(options, self.algorithm.policy_temperature)
+        return PreferencePolicy(
+            self.time_step_spec, self.action_spec, self.preferences, self._q_network,
+            clock if epsilon or temperature or random_steps else None,
+            epsilon=epsilon, temperature=temperature, random_steps=random_steps,
+        )
+
+    def start(self, seed: np.random.SeedSequence) -> None:
+        """Give the network fresh weights and copy them to the target."""
+        start_networks([self._q_network], seed)
+        self.initialize()
+
+    def state_groups(self) -> dict[str, Sequence[tf.Variable]]:
+        """Return every variable: networks, optimiser, counters."""
+        return {
+            "weights/q": self._q_network.variables,
+            "target_q": self._target_q_network.variables,
+            "optimizer": self._optimizer.variables,
+            "counters": [self.train_step_counter, *self._update_target.variables],
+        }
+
+    def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
+        """Return policy, gap, value and gradient figures of a batch."""
+        with tf.GradientTape() as tape:
+            info = self._loss(
+                transition, td_errors_loss_fn=self._td_errors_loss_fn, gamma=self._gamma
+            )
+        gradients = tape.gradient(info.loss, self._q_network.trainable_weights)
+        q, mask = self.preferences(transition.time_step.observation)
+        target_q, _ = self._values(self._target_q_network, transition.time_step.observation)
+        return {
+            **diagnostics_lib.policy_figures(
+                q, target_q, self.algorithm.policy_temperature, mask
+            ),
+            "clipped_fraction": targets.clipped_fraction(
+                self._backup, target_q, transition.action_step.action, mask
+            ),
+            "gradient_norm": global_norm(gradients),
+        }
+
+    def _values(
+        self, network: Any, observation: Observation  # noqa: ANN401
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        inputs, mask = split_mask(observation)
+        return network(inputs)[0], mask
+
+    def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:  # noqa: ANN401
+        del info
+        observation = next_time_steps.observation
+        q, mask = self._values(self._target_q_network, observation)
+        online = self.preferences(observation)[0] if self._backup.double else None
+        return targets.next_value(self._backup, q, online_q_tp1=online, mask_tp1=mask)
+
+    def _loss(self, experience: trajectory.Transition, **kwargs: Any) -> tf_agent.LossInfo:  # noqa: ANN401
+        time_step, action_step, next_time_step = self._as_transition(experience)
+        if self._backup.gap_scale > 0:
+            q_t, mask_t = self._values(self._target_q_network, time_step.observation)
+            q_tp1, mask_tp1 = self._values(self._target_q_network, next_time_step.observation)
+            term = targets.gap_term(
+                self._backup, q_t, action_step.action, q_tp1, mask_t=mask_t, mask_tp1=mask_tp1
+            )
+            next_time_step = next_time_step._replace(reward=next_time_step.reward + term)
+        return super()._loss(
+            trajectory.Transition(time_step, action_step, next_time_step), **kwargs
+        )
+
+
+def build(context: AgentContext) -> RegularisedDqnAgent:
+    """Return the agent of a one-network declaration."""
+    algorithm = context.algorithm
+    network = value_network(
+        context.network, context.observation_spec, context.num_actions, xla=context.xla,
+        name="q_network",
+    )
+    optimizer = context.make_optimizer()
+    agent = RegularisedDqnAgent(
+        context.time_step_spec,
+        context.action_spec,
+        network,
+        algorithm=algorithm,
+        optimizer=optimizer,
+        observation_and_action_constraint_splitter=split_mask if context.has_mask else None,
+        target_update_tau=context.target_update_polyak,
+        target_update_period=context.target_update_every,
+        td_errors_loss_fn=LOSSES[algorithm.loss],
+        gamma=algorithm.gamma,
+        gradient_clipping=algorithm.gradient_clip_norm,
+        epsilon_greedy=0.0,
+        train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
+    )
+    optimizer.build(network.trainable_weights)
+    return agent

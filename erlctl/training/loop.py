@@ -1,0 +1,169 @@
+"""The host's part of a run: when to call which compiled function, and what to tell the recorder.
+
+Nothing here changes a number of the run: chunks may be cut anywhere, the state is in the program.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from erlctl.spec.schema import RunSpec
+from erlctl.training.program import MAX_CHUNK, Chunk, Episodes, Program
+
+# How long a chunk may take, so that signals are answered soon; the first one is a guess.
+_CHUNK_SECONDS = 0.5
+_FIRST_CHUNK = 64
+
+
+class Recorder(Protocol):
+    """What the loop needs from storage."""
+
+    def episodes(self, episodes: Episodes) -> None:
+        """Training episodes ended."""
+
+    def progress(self, row: dict[str, float]) -> None:
+        """A logging interval is over; absent figures are unknown."""
+
+    def evaluation(self, step: int, returns: np.ndarray, lengths: np.ndarray) -> None:
+        """An evaluation was made."""
+
+    def checkpoint(self, step: int) -> None:
+        """Save everything now."""
+
+    def tick(self, step: int, steps_per_second: float) -> None:
+        """The run is at `step`; called after each chunk, to be cheap."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How `train` ended.
+
+    Attributes:
+        status: complete, interrupted or diverged.
+        step: Environment steps done.
+        reason: One sentence; empty when complete.
+        signum: What `should_stop` gave, when interrupted.
+    """
+
+    status: Literal["complete", "interrupted", "diverged"]
+    step: int
+    reason: str = ""
+    signum: int | None = None
+
+
+def train(
+    program: Program,
+    run: RunSpec,
+    recorder: Recorder,
+    should_stop: Callable[[], int | None] = lambda: None,
+) -> Outcome:
+    """Take `program` from its step to the end of the run.
+
+    Args:
+        program: At step 0 or restored.
+        run: Resolved spec.
+        recorder: Gets every row; asked to checkpoint on schedule, at the end and when stopped.
+        should_stop: Polled between chunks; a signal number, or 0 for an exhausted time budget,
+            ends the run after a checkpoint.
+
+    Returns:
+        How it ended. A non-finite number ends it without a checkpoint: the last one is finite.
+    """
+    total = run.training.steps
+    pace = _Pace(run.environment.num_envs)
+    interval = _Interval(program.step)
+    while program.step < total:
+        signum = should_stop()
+        if signum is not None:
+            recorder.checkpoint(program.step)
+            return Outcome("interrupted", program.step, f"stopped at step {program.step}", signum)
+        before = program.step
+        chunk = pace.advance(program, _next_stop(run, before) - before)
+        interval.add(chunk)
+        recorder.episodes(chunk.episodes)
+        recorder.tick(chunk.step, pace.steps_per_second)
+        if chunk.diverged_at is not None:
+            reason = f"the loss is not finite at step {chunk.diverged_at}"
+            return Outcome("diverged", chunk.step, reason)
+        _events(program, run, recorder, interval, before, chunk.step)
+    return Outcome("complete", program.step)
+
+
+def _events(
+    program: Program, run: RunSpec, recorder: Recorder, interval: _Interval, before: int, now: int
+) -> None:
+    is_end = now >= run.training.steps
+
+    def due(every: int) -> bool:
+        return is_end or before // every != now // every
+
+    if due(run.logging.every):
+        recorder.progress(interval.close(program))
+    if due(run.evaluation.every):
+        recorder.evaluation(now, *program.evaluate(run.evaluation.episodes))
+    if due(run.checkpoint.every):
+        recorder.checkpoint(now)
+
+
+def _next_stop(run: RunSpec, step: int) -> int:
+    """Return the step of the next event; events fall on the first vector step at or after them."""
+    num_envs = run.environment.num_envs
+    frequencies = (run.logging.every, run.evaluation.every, run.checkpoint.every)
+    nearest = min(run.training.steps, *((step // every + 1) * every for every in frequencies))
+    return -(-nearest // num_envs) * num_envs
+
+
+class _Pace:
+    """Cuts the way to the next event into chunks of about half a second."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._num_envs = num_envs
+        self._chunk = _FIRST_CHUNK
+        self.steps_per_second = 0.0
+
+    def advance(self, program: Program, num_steps: int) -> Chunk:
+        """Advance by `num_steps` or by one chunk, whichever is less."""
+        vector_steps = min(num_steps // self._num_envs, self._chunk, MAX_CHUNK)
+        started = time.monotonic()
+        chunk = program.advance(vector_steps * self._num_envs)
+        seconds = max(time.monotonic() - started, 1e-9)
+        self.steps_per_second = vector_steps * self._num_envs / seconds
+        wanted = int(vector_steps / seconds * _CHUNK_SECONDS)
+        self._chunk = max(1, min(wanted, self._chunk * 4))
+        return chunk
+
+
+class _Interval:
+    """Training episodes and time since the last row of progress."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._started = time.monotonic()
+        self._episodes: list[Episodes] = []
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in a chunk."""
+        self._episodes.append(chunk.episodes)
+
+    def close(self, program: Program) -> dict[str, float]:
+        """Return the row of the interval and begin a new one."""
+        returns = np.concatenate([e.returns for e in self._episodes])
+        lengths = np.concatenate([e.lengths for e in self._episodes])
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        row: dict[str, float] = {
+            "step": program.step, "updates": program.updates, "episodes": len(returns),
+            "steps_per_second": (program.step - self._step) / seconds,
+        }
+        if len(returns):
+            row |= {
+                "return_mean": float(returns.mean()), "return_std": float(returns.std()),
+                "length_mean": float(lengths.mean()),
+            }
+        row |= program.interval_metrics() | program.behaviour()
+        self._step, self._started, self._episodes = program.step, time.monotonic(), []
+        return row
