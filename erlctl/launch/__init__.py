@@ -1,0 +1,1 @@
+"""Many runs: worker processes on this machine. The parent never imports TensorFlow."""

@@ -1,0 +1,121 @@
+"""What a `train` line would do with each run: skip, resume, start; nothing is written here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from erlctl import spec
+from erlctl.errors import Problem, SpecChangedError, SpecError
+from erlctl.launch.queue import label_of
+from erlctl.launch.results import RunResult
+from erlctl.runs.layout import RunPaths, read_run_json
+from erlctl.spec.schema import Experiment, RunSpec
+
+_DIFF_LINES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One run and what is known of it before anything is started.
+
+    Attributes:
+        run: The resolved spec.
+        paths: Its run directory, which need not exist.
+        status: Status of the run directory, "pending" if there is none.
+        step: Environment steps that its run.json reports.
+        action: "skip", "resume", "start" or "restart" (`--fresh` moves the old folder aside).
+    """
+
+    run: RunSpec
+    paths: RunPaths
+    status: str
+    step: int
+    action: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.action == "skip"
+
+    def as_skipped(self) -> RunResult:
+        """Return the result of a run that was complete before."""
+        return RunResult(
+            label=label_of(self.run), root=str(self.paths.root), status="skipped", step=self.step,
+            total_steps=self.run.training.steps, reason="already complete",
+        )
+
+
+def plan_runs(runs: Iterable[RunSpec], *, runs_dir: Path, fresh: bool = False) -> list[Planned]:
+    """Return what is to be done with each run.
+
+    Raises:
+        SpecChangedError: A run directory belongs to another spec; every such run is named.
+    """
+    plan = [_plan_run(run, RunPaths.of(runs_dir, run), fresh=fresh) for run in runs]
+    if not fresh:
+        _refuse_changed_specs(plan)
+    return plan
+
+
+def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
+    facts = read_run_json(paths)
+    status, step = facts["status"], facts.get("step")
+    exists = paths.root.exists()
+    if not exists:
+        action = "start"
+    elif fresh:
+        action = "restart"
+    else:
+        action = "skip" if status == "complete" else "resume"
+    return Planned(run=run, paths=paths, status=status, action=action,
+                   step=step if isinstance(step, int) else 0)
+
+
+def _refuse_changed_specs(plan: Sequence[Planned]) -> None:
+    changed = [(planned, diff) for planned in plan if (diff := _spec_diff(planned))]
+    if not changed:
+        return
+    planned, diff = changed[0]
+    others = f"\n  and {len(changed) - 1} more runs" if len(changed) > 1 else ""
+    raise SpecChangedError(
+        f"{planned.paths.root} holds a run of another spec:\n" + "\n".join(diff) + others,
+        fix="undo the change, give the spec another `name:`, "
+            "or add --fresh to move the old runs aside",
+    )
+
+
+def _spec_diff(planned: Planned) -> list[str]:
+    """Return the lines that differ between the spec on disk and the one asked for."""
+    try:
+        on_disk = planned.paths.spec.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []  # no folder yet, or damaged: `execute` decides
+    asked_for = spec.dump(planned.run)
+    lines = difflib.unified_diff(
+        on_disk.splitlines(), asked_for.splitlines(), "on disk", "asked for", lineterm="", n=0,
+    )
+    shown = [f"    {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return shown[:_DIFF_LINES] + (["    ..."] if len(shown) > _DIFF_LINES else [])
+
+
+def refuse_duplicates(experiments: Sequence[Experiment]) -> None:
+    """Refuse two specs that would write into the same folder.
+
+    Raises:
+        SpecError: Two files share a name; every such pair is named.
+    """
+    first_of: dict[str, Experiment] = {}
+    problems = []
+    for experiment in experiments:
+        first = first_of.setdefault(experiment.name, experiment)
+        if first is not experiment:
+            message = (
+                f"{experiment.name!r} is the name of {first.source} as well; list a file once, "
+                "and give different experiments different names"
+            )
+            problems.append(Problem(experiment.source, 0, 0, "name", message))
+    if problems:
+        raise SpecError(problems)

@@ -1,0 +1,76 @@
+"""Import the heavy packages and compile a tiny program, in a process that may die of it.
+
+`python -m erlctl.launch.probe` prints one JSON object: per check null, or what went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def _xla() -> dict[str, Any]:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def square(x: Any) -> Any:  # noqa: ANN401
+        return tf.reduce_sum(x * x)
+
+    started = time.monotonic()
+    result = float(square(tf.constant([3.0, 4.0])))
+    if result != 25.0:
+        raise ArithmeticError(f"3^2 + 4^2 compiled to {result}, not 25")
+    return {"seconds": round(time.monotonic() - started, 2), "tensorflow": tf.__version__}
+
+
+def _keras() -> dict[str, Any]:
+    import tensorflow as tf
+
+    module = tf.keras.optimizers.Adam.__module__  # resolved late: this is where Keras 3 shows
+    import keras
+
+    if not keras.__version__.startswith("2."):
+        raise ImportError(f"Keras {keras.__version__} ({module}) instead of Keras 2")
+    return {"version": keras.__version__}
+
+
+def _tf_agents() -> dict[str, Any]:
+    import tf_agents
+    from tf_agents.agents.dqn import dqn_agent  # noqa: F401 - what we build on
+    from tf_agents.policies import policy_saver  # noqa: F401
+
+    return {"version": tf_agents.__version__}
+
+
+def _tensorboard() -> dict[str, Any]:
+    import tensorboard.default  # imports pkg_resources, where it fails
+    import tensorboard.version
+
+    tensorboard.default.get_plugins()
+    return {"version": tensorboard.version.VERSION}
+
+
+CHECKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "xla": _xla, "keras": _keras, "tf_agents": _tf_agents, "tensorboard": _tensorboard,
+}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def main() -> None:
+    """Run every check and print what came of it."""
+    report: dict[str, dict[str, Any]] = {}
+    for name, check in CHECKS.items():
+        try:
+            report[name] = check()
+        except Exception as error:  # noqa: BLE001 - the report is the answer
+            report[name] = {"error": f"{type(error).__name__}: {_first_line(error)}"}
+    print(json.dumps(report))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

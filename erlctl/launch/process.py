@@ -1,0 +1,162 @@
+"""The parent's end of one worker process: start, talk, listen, kill."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import site
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import erlctl
+from erlctl.launch.queue import Task
+
+# One thread per run: TensorFlow's default thread pool makes small programs four times slower.
+_SETTINGS = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+_TAIL_LINES = 20
+_READ_BYTES = 1 << 16
+_EXIT_SECONDS = 5.0
+
+
+def python_command() -> tuple[str, ...]:
+    """Return how a child of the same Python is started."""
+    # -P (Python 3.11): a file of the working directory must not stand in for a module of Python's.
+    return (sys.executable, "-P") if sys.version_info >= (3, 11) else (sys.executable,)
+
+
+WORKER_COMMAND = (*python_command(), "-m", "erlctl.launch.worker")
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a worker: one thread, quiet, this erlctl even from a checkout."""
+    environment = {**os.environ, **_SETTINGS}
+    root = str(Path(erlctl.__file__).resolve().parents[1])
+    if root not in (*site.getsitepackages(), site.getusersitepackages()):
+        inherited = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([root, *([inherited] if inherited else [])])
+    return environment
+
+
+class WorkerProcess:
+    """One worker, seen from the parent. Nothing here blocks except `end`.
+
+    Attributes:
+        task: What it trains now.
+        compiled: Key of the program that it holds or is building, None before the first task.
+        is_preparing: Whether nothing can be lost by killing it: it imports or compiles.
+        was_ready: Whether it ever got as far as taking tasks.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.task: Task | None = None
+        self.compiled: str | None = None
+        self.is_preparing = True
+        self.was_ready = False
+        self._partial = b""
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=worker_environment(),
+            start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
+            bufsize=0,
+        )
+        self.events_fd = self._pipe(self._process.stdout)
+        self.stderr_fd = self._pipe(self._process.stderr)
+
+    @staticmethod
+    def _pipe(stream: object) -> int:
+        fd = cast(BinaryIO, stream).fileno()
+        os.set_blocking(fd, False)
+        return fd
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def train(self, task: Task, message: Mapping[str, Any]) -> None:
+        """Give it a run."""
+        self.task = task
+        self.compiled = task.program_key
+        self._send(message)
+
+    def stop(self, signum: int) -> None:
+        """Ask for a checkpoint and the end."""
+        self._send({"stop": signum})
+
+    def quit(self) -> None:
+        """Tell it that there is no more work."""
+        self._send({"quit": True})
+
+    def kill(self) -> None:
+        """End it at once; its run is resumable by design."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have started
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        fd = cast(BinaryIO, self._process.stdin).fileno()
+        line = json.dumps(message).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):  # it died; the end of its events says so
+            while line:  # a signal may cut a write short
+                line = line[os.write(fd, line):]
+
+    def read_events(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return what it reported and whether that was all there will ever be."""
+        data = _read_available(self.events_fd)
+        if data is None:
+            return [], False
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        return list(map(json.loads, lines)), not data
+
+    def read_stderr(self) -> bool:
+        """Keep the last lines for the case that it dies; return whether the pipe has ended."""
+        data = _read_available(self.stderr_fd)
+        if data:
+            self._keep(data.decode(errors="replace").splitlines())
+        return data == b""
+
+    def _keep(self, lines: Iterable[str]) -> None:
+        self._tail.extend(line.rstrip()[:500] for line in lines if line.strip())
+
+    def end(self) -> str:
+        """Wait for the process, killing it if it does not end; return how it died, in words."""
+        try:
+            code = self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        self.read_stderr()
+        self.kill()  # whatever environments have started
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                cast(BinaryIO, stream).close()
+        return death(code, self._tail)
+
+
+def death(code: int, tail: Sequence[str]) -> str:
+    """Return how a process died: the signal with its usual cause, else the last thing it said."""
+    if code == -signal.SIGKILL:
+        return "killed by SIGKILL (out of memory?)"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}" + (f": {tail[-1]}" if tail else "")
+    return f"the worker process ended with code {code}" + (f": {tail[-1]}" if tail else "")
+
+
+def _read_available(fd: int) -> bytes | None:
+    """Return what the pipe holds, b"" at its end, None if there is nothing right now."""
+    try:
+        return os.read(fd, _READ_BYTES)
+    except BlockingIOError:
+        return None
