@@ -8,12 +8,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from erlctl.errors import DomainError
+
+
+class Domain(Protocol):
+    """A set of allowed values whose text completes the sentence "must be ..."."""
+
+    def __contains__(self, value: object, /) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,9 @@ class Interval:
     open_high: bool = False
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if not math.isfinite(value):
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
@@ -35,11 +45,33 @@ class Interval:
     def __str__(self) -> str:
         if self.low == -math.inf and self.high == math.inf:
             return "a finite number"
+        if self.low == self.high:
+            return f"{self.low:g}"
         if self.high == math.inf:
             return f"greater than {self.low:g}" if self.open_low else f"at least {self.low:g}"
         if self.low == -math.inf:
             return f"less than {self.high:g}" if self.open_high else f"at most {self.high:g}"
-        return f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """The texts that a regular expression matches as a whole.
+
+    Attributes:
+        pattern: Regular expression.
+        description: What it means, completing "must be ...".
+    """
+
+    pattern: str
+    description: str
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.description
 
 
 FINITE = Interval()
@@ -56,7 +88,7 @@ def option(
     default: Any = dataclasses.MISSING,  # noqa: ANN401 - a field of any type
     doc: str = "",
     *,
-    domain: Interval | None = None,
+    domain: Domain | None = None,
     letter: str = "",
     unit: str = "",
     factory: Any = dataclasses.MISSING,  # noqa: ANN401
@@ -66,8 +98,8 @@ def option(
     Args:
         default: Default value; without one the field must be given.
         doc: One sentence for help texts.
-        domain: Allowed numbers; applies to a number, to both ends of a `Schedule` and to every
-            entry of a tuple of numbers. None (where the type allows it) is never checked.
+        domain: Allowed numbers or texts; applies to the value itself, to both ends of a `Schedule`
+            and to every entry of a tuple. None (where the type allows it) is never checked.
         letter: The papers' letter, for the symbol table.
         unit: Unit, for help texts.
         factory: As in `dataclasses.field`.
@@ -76,6 +108,45 @@ def option(
     if factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks, in `Annotated`, a section whose class one of its keys names in a registry.
+
+    Attributes:
+        kind: Registry kind.
+        key: The key of the section that names the entry.
+    """
+
+    kind: str
+    key: str
+
+
+class Violation(NamedTuple):
+    """One value that is not allowed.
+
+    Attributes:
+        field: Field of the checked object; dotted where it belongs to a section below.
+        value: What came.
+        expected: What it must be.
+    """
+
+    field: str
+    value: object
+    expected: str
+
+
+class OptionsError(DomainError):
+    """An `Options` object cannot be made; holds every violation."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        first, *others = violations
+        more = "; ".join(f"{v.field} must be {v.expected}, got {v.value!r}" for v in others)
+        super().__init__(
+            first.field, first.value, first.expected, fix=f"mend these too: {more}" if more else None
+        )
+        self.violations = tuple(violations)
 
 
 @dataclass(frozen=True)
@@ -88,16 +159,16 @@ class Schedule:
         start: Value at step 0.
         end: Value from step `steps` on.
         steps: Environment steps from start to end, at least 1; a plain number in a spec is a
-            schedule with start = end.
+            schedule with start = end and one step.
     """
 
-    start: float
-    end: float
-    steps: int = 1
+    start: float = option(doc="Value at step 0.")
+    end: float = option(doc="Value from step `steps` on.")
+    steps: int = option(doc="Environment steps from start to end.", domain=AT_LEAST_ONE)
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise DomainError("steps", self.steps, "at least 1")
+        if self.steps not in AT_LEAST_ONE:
+            raise DomainError("steps", self.steps, str(AT_LEAST_ONE))
 
     @classmethod
     def constant(cls, value: float) -> Schedule:
@@ -116,16 +187,18 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of every section: numbers are checked where the object is made."""
+    """Base of every section: values are checked where the object is made."""
 
     def __post_init__(self) -> None:
-        for name, message in domain_problems(self):
-            raise DomainError(name, getattr(self, name), message)
-        for name, message in self.conflicts():
-            raise DomainError(name, getattr(self, name), message)
+        violations = domain_violations(self) or conflict_violations(self)
+        if violations:
+            raise OptionsError(violations)
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Yield (field, what it must be) for settings that are fine alone but not together."""
+        """Yield (field, what it must be) for settings that are fine alone but not together.
+
+        The field may be dotted (`training.steps`) where a section below is concerned.
+        """
         return iter(())
 
     def warnings(self) -> Iterator[str]:
@@ -133,16 +206,27 @@ class Options:
         return iter(())
 
 
-def domain_problems(options: Options) -> Iterator[tuple[str, str]]:
-    """Yield (field name, expected) for every field whose value lies outside its domain."""
-    for field in dataclasses.fields(options):
-        domain = field.metadata.get("domain")
-        value = getattr(options, field.name)
-        if domain is None or value is None:
-            continue
-        numbers = (
-            (value.start, value.end) if isinstance(value, Schedule)
-            else value if isinstance(value, tuple) else (value,)
-        )
-        if not all(number in domain for number in numbers):
-            yield field.name, str(domain)
+def domain_violations(options: Options) -> list[Violation]:
+    """Return the fields whose value lies outside its domain."""
+    return [
+        Violation(field.name, value, str(domain))
+        for field in dataclasses.fields(options)
+        if (domain := field.metadata.get("domain")) is not None
+        and (value := getattr(options, field.name)) is not None
+        and not all(part in domain for part in _parts(value))
+    ]
+
+
+def conflict_violations(options: Options) -> list[Violation]:
+    """Return the settings that are not allowed together; every domain must hold already."""
+    return [
+        Violation(path, functools.reduce(getattr, path.split("."), options), expected)
+        for path, expected in options.conflicts()
+    ]
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    """Return what a domain applies to: both ends of a schedule, every entry of a tuple."""
+    if isinstance(value, Schedule):
+        return (value.start, value.end)
+    return value if isinstance(value, tuple) else (value,)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from erlctl.fields import AT_LEAST_ONE, POSITIVE, UNIT, Options, Schedule, option
-from erlctl.options.policies import EpsilonGreedy
+from erlctl.options.policies import EpsilonGreedy, PolicySection
 
 Operator = Literal["max", "logsumexp", "mellowmax", "boltzmann"]
 
@@ -63,6 +63,11 @@ class Algorithm(Options):
     gamma: float = option(0.99, "Discount factor.", domain=UNIT, letter="gamma")
 
     @property
+    def agent_base(self) -> str:
+        """The agent class of these settings: `base`, apart from algorithms with several forms."""
+        return self.base
+
+    @property
     def policy_temperature(self) -> float:
         """Temperature of the algorithm's own Boltzmann policy; 0 where the policy is greedy."""
         return 0.0
@@ -74,13 +79,16 @@ class ValueAlgorithm(Algorithm):
 
     base: ClassVar[str] = "regularised_dqn"
 
-    n_step: int = option(1, "Length of the uncorrected n-step return.", domain=AT_LEAST_ONE)
+    n_step: int = option(
+        1, "Length of the uncorrected n-step return; 1 where the target is regularised.",
+        domain=AT_LEAST_ONE,
+    )
     loss: Literal["huber", "squared"] = option("huber", "Loss of the TD error.")
     gradient_clip_norm: float | None = option(
         None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
     )
-    collect_policy: Options = option(
-        EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy (kind: policy)."
+    collect_policy: PolicySection = option(
+        EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
     )
 
     def backup(self) -> Backup:
@@ -88,13 +96,34 @@ class ValueAlgorithm(Algorithm):
         raise NotImplementedError
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Refuse n-step returns where the middle terms of the regularisation would be missing."""
+        """Refuse n-step returns without their middle terms and double targets of soft values."""
         backup = self.backup()
+        if backup.double and backup.temperature > 0:
+            yield (
+                "double",
+                "false where the temperature is greater than 0: a soft value averages over all "
+                "actions and has no argmax that the online network could choose",
+            )
         if self.n_step > 1 and (backup.gap_scale > 0 or backup.temperature > 0):
             yield (
                 "n_step",
                 "1 where the target has a gap term or a temperature: an n-step return of a "
                 "regularised algorithm needs the log-policy of every step in between",
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Name targets that diverge and targets that no paper defines."""
+        backup = self.backup()
+        if backup.gap_scale == 1 and backup.gap_range[0] is None:
+            yield (
+                "with alpha = 1 and no clip of the gap the preferences of all but the best actions "
+                "fall without end, by |A*(s, a)| at each synchronisation of the target network; "
+                "watch the largest |preference|"
+            )
+        if backup.operator == "boltzmann" and backup.gap_scale < 1:
+            yield (
+                "the boltzmann operator with alpha < 1 is neither DPP (alpha = 1) nor CVI "
+                "(mellowmax or logsumexp): it is no non-expansion and may have several fixed points"
             )
 
     @property

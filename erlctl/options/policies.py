@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from erlctl.fields import POSITIVE, UNIT, Options, Schedule, option
+from erlctl.fields import POSITIVE, UNIT, Choice, Options, Schedule, option
 from erlctl.registry import register
+
+PolicySection = Annotated[Options, Choice("policy", "type")]
 
 
 @register("policy", "greedy")

@@ -2,50 +2,63 @@
 
 Types tell the reader what to accept: `Literal` for a fixed choice, `Schedule` for a number or
 {start, end, steps}, a `Choice` for a section whose class is named by one of its keys.
+
+A spec file holds the keys of `RunSpec` without `variant` and `seed`, and three that span runs:
+
+    seeds: 10                     # 10 = seeds 0..9; or [0, 7, 8], or "0-4,10"
+    variants:                     # one variant for each label, which is also its folder's name
+      dqn: {agent.algorithm: dqn}
+      munchausen: {agent: {algorithm: munchausen_dqn, alpha: 0.5}}
+    sweep:                        # grid over dotted paths; a list is expanded only here
+      optimizer.learning_rate: [1e-3, 3e-4]
+
+Runs are the product variants x sweep x seeds. `variants` is the way to compare algorithms that
+need fields of their own; its paths may be dotted or nested and override the base.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from erlctl.algorithms._base import Algorithm
-from erlctl.fields import AT_LEAST_ONE, NON_NEGATIVE, UNIT_OPEN_LOW, Options, option
+from erlctl.fields import (
+    AT_LEAST_ONE,
+    NON_NEGATIVE,
+    UNIT_OPEN_LOW,
+    Choice,
+    Interval,
+    Options,
+    Text,
+    option,
+)
 from erlctl.options.networks import Mlp
 from erlctl.options.optimizers import Adam
-from erlctl.options.policies import Greedy
+from erlctl.options.policies import Greedy, PolicySection
 
 SCHEMA_VERSION = 1
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+NAME = Text(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}",
+    "a folder name of 1 to 80 letters, digits, '.', '_' and '-' that starts with a letter or digit",
+)
+VARIANT = Text(
+    r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,199}",
+    "a folder name of 1 to 200 letters, digits and '._=,+-' that starts with a letter or digit",
+)
+ENVIRONMENT_ID = Text(r"[^\s\x00-\x1f]{1,200}", "a name without spaces")
 Scalar = bool | int | float | str | None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Marks a section whose class is looked up in a registry.
-
-    Attributes:
-        kind: Registry kind.
-        key: The key of the section that names the entry.
-    """
-
-    kind: str
-    key: str
-
 
 AlgorithmSection = Annotated[Algorithm, Choice("algorithm", "algorithm")]
 NetworkSection = Annotated[Options, Choice("network", "type")]
 OptimizerSection = Annotated[Options, Choice("optimizer", "type")]
-PolicySection = Annotated[Options, Choice("policy", "type")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentSection(Options):
     """Which environment, where it runs, how many side by side."""
 
-    id: str = option(doc="Name, as in Gym: CartPole-v1.")
+    id: str = option(doc="Name, as in Gym: CartPole-v1.", domain=ENVIRONMENT_ID)
     backend: Literal["auto", "compiled", "gym", "gymnasium", "envpool", "python"] = option(
         "auto", "Where it runs; auto takes the compiled one where it exists."
     )
@@ -85,7 +98,7 @@ class EvaluationSection(Options):
 
     every: int = option(5000, "Steps between evaluations; also at the end.", domain=AT_LEAST_ONE)
     episodes: int = option(20, "Episodes of one evaluation.", domain=AT_LEAST_ONE)
-    policy: PolicySection = option(Greedy(), "Policy that is evaluated (kind: policy).")
+    policy: PolicySection = option(Greedy(), "Policy that is evaluated.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +128,12 @@ class RunSpec(Options):
         seed: Seed of the run.
     """
 
-    schema: int = option(SCHEMA_VERSION, "Version of the spec's format.")
-    name: str = option(doc="Folder below the runs directory.")
-    variant: str = option(doc="Folder below the name.")
+    schema: int = option(
+        SCHEMA_VERSION, "Version of the spec's format.",
+        domain=Interval(SCHEMA_VERSION, SCHEMA_VERSION),
+    )
+    name: str = option(doc="Folder below the runs directory.", domain=NAME)
+    variant: str = option(doc="Folder below the name.", domain=VARIANT)
     seed: int = option(doc="Seed of the run.", domain=NON_NEGATIVE)
     environment: EnvironmentSection = option(doc="Environment.")
     agent: AlgorithmSection = option(doc="Algorithm and its fields.")
@@ -133,9 +149,22 @@ class RunSpec(Options):
         num_envs = self.environment.num_envs
         if self.training.steps % num_envs:
             nearest = max(num_envs, round(self.training.steps / num_envs) * num_envs)
-            yield "training", f"a multiple of num_envs in `steps`, for example {nearest}"
+            yield (
+                "training.steps",
+                f"a multiple of environment.num_envs ({num_envs}), for example {nearest}",
+            )
         if self.training.replay_capacity < num_envs:
-            yield "training", f"at least num_envs ({num_envs}) in `replay_capacity`"
+            yield "training.replay_capacity", f"at least environment.num_envs ({num_envs})"
+
+    def warnings(self) -> Iterator[str]:
+        """Name settings under which something never happens."""
+        steps = self.training.steps
+        for path, value, consequence in (
+            ("training.learning_starts", self.training.learning_starts, "nothing is ever learned"),
+            ("evaluation.every", self.evaluation.every, "the only evaluation is the one at the end"),
+        ):
+            if value > steps:
+                yield f"{path} ({value}) is more than training.steps ({steps}): {consequence}"
 
 
 @dataclass(frozen=True, kw_only=True)

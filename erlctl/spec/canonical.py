@@ -1,0 +1,133 @@
+"""The canonical text of a run and what follows from it: fingerprint, program key, difference."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from erlctl.fields import Choice, Options, Schedule
+from erlctl.spec.nodes import Scalar, resolve
+from erlctl.spec.reader import hints_of
+from erlctl.spec.schema import RunSpec
+
+# Texts that need no quotes under YAML 1.1 nor 1.2, so that any reader finds the same value.
+_PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9_./+=-]*")
+_YAML_1_1_WORDS = {"y", "n", "yes", "no", "on", "off"}
+
+
+def dump(run: RunSpec) -> str:
+    """Return the canonical YAML of a run: every field, in the order of declaration.
+
+    `load_run` of this text gives an equal run.
+    """
+    return "".join(f"{line}\n" for line in _lines(plain(run), ""))
+
+
+def fingerprint(run: RunSpec) -> str:
+    """Return the SHA-256 of the canonical text, in hex."""
+    return hashlib.sha256(dump(run).encode()).hexdigest()
+
+
+def program_key(run: RunSpec) -> str:
+    """Return a key that runs share if and only if they differ in name, variant and seed alone.
+
+    Such runs can use one compiled program.
+    """
+    return fingerprint(dataclasses.replace(run, name="any", variant="any", seed=0))
+
+
+def diff(a: RunSpec, b: RunSpec, a_name: str = "before", b_name: str = "after") -> str:
+    """Return the unified difference of two canonical texts, "" if they are equal."""
+    return "".join(difflib.unified_diff(
+        dump(a).splitlines(keepends=True), dump(b).splitlines(keepends=True),
+        a_name, b_name, n=1,
+    ))
+
+
+def plain(options: Options) -> dict[str, Any]:
+    """Return an object as nested dictionaries, lists and scalars, as a spec would hold it."""
+    hints = hints_of(type(options))
+    return {name: _plain(getattr(options, name), hint) for name, hint in hints.items()}
+
+
+def _plain(value: Any, hint: Any) -> Any:  # noqa: ANN401
+    members = get_args(hint)
+    if isinstance(value, Options):
+        choice = _choice(hint)
+        head = {choice.key: value.registered_name} if choice else {}  # type: ignore[attr-defined]
+        return {**head, **plain(value)}
+    if isinstance(value, Schedule):
+        is_number = value == Schedule.constant(value.start)
+        return float(value.start) if is_number else {
+            "start": float(value.start), "end": float(value.end), "steps": value.steps,
+        }
+    if isinstance(value, tuple):
+        return [_plain(item, members[0]) for item in value]
+    if isinstance(value, Mapping):
+        return {key: value[key] for key in sorted(value)}
+    is_float = float in (hint, *members) and int not in members
+    return float(value) if is_float and type(value) is int else value
+
+
+def _choice(hint: Any) -> Choice | None:  # noqa: ANN401
+    if get_origin(hint) is Annotated:
+        return next(mark for mark in get_args(hint) if isinstance(mark, Choice))
+    found = map(_choice, get_args(hint))
+    return next((choice for choice in found if choice), None)
+
+
+def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{scalar_text(key)}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{scalar_text(key)}: {_inline(value)}"
+
+
+def _inline(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, dict):
+        return "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return scalar_text(value)
+
+
+def scalar_text(value: Scalar) -> str:
+    """Return a scalar as YAML that reads back as the same value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return _float_text(value)
+    if isinstance(value, int):
+        return str(value)
+    is_plain = _PLAIN_TEXT.fullmatch(value) and isinstance(resolve(value), str)
+    return value if is_plain and value.lower() not in _YAML_1_1_WORDS else _quoted(value)
+
+
+def _float_text(value: float) -> str:
+    text = repr(value)
+    if text in ("inf", "-inf", "nan"):
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    # With a point, so that YAML 1.1 readers see a float as well.
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if " " <= character <= "~":
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,0 +1,170 @@
+"""From a spec file to its runs, or to every mistake in it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from erlctl import registry
+from erlctl.errors import Problem, SpecError
+from erlctl.fields import Choice, Options
+from erlctl.spec import messages, sweep
+from erlctl.spec.nodes import MapNode, ScalarNode, Where
+from erlctl.spec.overrides import apply, parse_overrides
+from erlctl.spec.parser import parse
+from erlctl.spec.reader import FAILED, Reader, hints_of
+from erlctl.spec.schema import Experiment, RunSpec
+from erlctl.spec.seeds import read_seeds
+from erlctl.spec.source import read_bytes, source_name
+
+SPANNING = ("seeds", "variants", "sweep")
+OF_ONE_RUN = ("variant", "seed")
+MAX_RUNS = 10_000
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+) -> Experiment:
+    """Return the experiment of a spec file.
+
+    The resolved spec of one run (`spec.yaml` of a run directory) is an experiment of one run.
+
+    Args:
+        path: The file; `-` is standard input.
+        overrides: Texts `PATH=VALUE` of `--set`, applied before anything is validated.
+        seeds: Text of `--seeds`, replaces the file's seeds.
+
+    Raises:
+        SpecError: Every mistake, sorted by position.
+    """
+    source, problems = source_name(path), list[Problem]()
+    tree = parse(read_bytes(path), source, problems)
+    changes = parse_overrides(overrides, problems)
+    tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
+    is_one_run = set(OF_ONE_RUN) <= set(tree.keys)
+    tree = _known_keys(tree, problems, is_one_run)
+    points = sweep.points(tree, problems)
+    sweep.check_overrides(changes, points, problems)
+    listed = tree.get("seeds")
+    chosen = () if listed is None else read_seeds(listed, "seeds", problems)
+    _check_count(len(points) * len(chosen), tree, problems)
+    base = tree.without(*SPANNING)
+    specs = _read_variants(base if is_one_run else _as_one_run(base), points, problems)
+    if problems:
+        raise SpecError(problems)
+    runs = _runs(points, specs, chosen, is_one_run)
+    warnings = dict.fromkeys(text for spec in specs for text in all_warnings(spec))
+    return Experiment(name=runs[0].name, source=source, runs=runs, warnings=tuple(warnings))
+
+
+def load_run(path: str | Path) -> RunSpec:
+    """Return the run that a resolved spec (`spec.yaml` of a run directory) describes.
+
+    Raises:
+        SpecError: Every mistake, sorted by position.
+    """
+    source, problems = source_name(path), list[Problem]()
+    tree = parse(read_bytes(path), source, problems)
+    reader = Reader(_elsewhere())
+    run = reader.section(tree, RunSpec)
+    if run is FAILED or problems or reader.problems:
+        raise SpecError([*problems, *reader.problems])
+    return run
+
+
+def all_warnings(options: Options) -> Iterable[str]:
+    """Yield the warnings of an object and of every section below it."""
+    yield from options.warnings()
+    for name in hints_of(type(options)):
+        if isinstance(below := getattr(options, name), Options):
+            yield from all_warnings(below)
+
+
+def _known_keys(tree: MapNode, problems: list[Problem], is_one_run: bool) -> MapNode:
+    """Return the tree without keys that no spec has; each becomes a problem."""
+    hidden = SPANNING[1:] if is_one_run else OF_ONE_RUN
+    known = [key for key in (*messages.field_names(RunSpec), *SPANNING) if key not in hidden]
+    unknown = [key for key in tree.keys.values() if key.text not in known]
+    problems.extend(
+        key.where.problem(key.text, messages.unknown_key(
+            key.text, known, _elsewhere().get(key.text)))
+        for key in unknown
+    )
+    return tree.without(*(key.text for key in unknown))
+
+
+def _with_seeds(tree: MapNode, seeds: str | None, problems: list[Problem]) -> MapNode:
+    if seeds is None:
+        return tree
+    where, given = Where("--seeds"), tree.get("seeds")
+    if given is not None and given.where.source.startswith("--set"):
+        problems.append(where.problem(
+            "seeds", f"already set by {given.where.source}; remove one of them"))
+    return tree.with_entry(ScalarNode(where, "seeds"), ScalarNode(where, seeds))
+
+
+def _as_one_run(tree: MapNode) -> MapNode:
+    """Return the tree with the two keys that a run has besides; the names come later."""
+    for key, text in (("variant", "unnamed"), ("seed", "0")):
+        tree = tree.with_entry(ScalarNode(tree.where, key), ScalarNode(tree.where, text))
+    return tree
+
+
+def _check_count(count: int, tree: MapNode, problems: list[Problem]) -> None:
+    if count > MAX_RUNS:
+        problems.append(tree.where.problem("", f"{count} runs are too many: at most {MAX_RUNS}"))
+
+
+def _read_variants(
+    tree: MapNode, points: Sequence[sweep.Point], problems: list[Problem]
+) -> list[RunSpec]:
+    """Return the spec of each variant; problems that only some have name those."""
+    specs, found = [], dict[Problem, list[sweep.Point]]()
+    for point in points:
+        reader = Reader(_elsewhere())
+        try:
+            spec = reader.section(point.apply(tree), RunSpec)
+        except SpecError as error:
+            spec, reader.problems = FAILED, list(error.problems)
+        for problem in dict.fromkeys(reader.problems):
+            found.setdefault(problem, []).append(point)
+        if spec is not FAILED:
+            specs.append(spec)
+    for problem, where in found.items():
+        note = "" if len(where) == len(points) else _only_in(where, len(points))
+        problems.append(dataclasses.replace(problem, message=problem.message + note))
+    return specs
+
+
+def _only_in(points: Sequence[sweep.Point], total: int) -> str:
+    shown = " and ".join(map(str, points[:2]))
+    more = f" and {len(points) - 2} more" if len(points) > 2 else ""
+    return (f"; only in {len(points)} of {total} variants ({shown}{more}): what not all of them "
+            "take belongs under `variants:`, not into the base")
+
+
+def _runs(
+    points: Sequence[sweep.Point], specs: Sequence[RunSpec], seeds: Sequence[int], is_one_run: bool
+) -> tuple[RunSpec, ...]:
+    names = [specs[0].variant] if is_one_run else sweep.names(list(zip(points, specs, strict=True)))
+    return tuple(
+        dataclasses.replace(spec, variant=name, seed=seed)
+        for name, spec in zip(names, specs, strict=True) for seed in seeds or (spec.seed,)
+    )
+
+
+@functools.cache
+def _elsewhere() -> Mapping[str, str]:
+    """Return where the fields of sections are, by name: `training.steps` for `steps`."""
+    paths: dict[str, dict[str, None]] = {}
+    for section, hint in hints_of(RunSpec).items():
+        mark = next((part for part in get_args(hint) if isinstance(part, Choice)), None)
+        classes = registry.all_of(mark.kind).values() if mark else (hint,)
+        for cls in classes:
+            if issubclass(cls, Options):
+                for name in messages.field_names(cls):
+                    paths.setdefault(name, {})[f"{section}.{name}"] = None
+    return {name: " or ".join(found) for name, found in paths.items()}

@@ -1,0 +1,57 @@
+"""A spec's bytes: from a file or standard input, never more than a spec can be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from erlctl.errors import SpecError, nearest
+from erlctl.spec.nodes import Where
+
+MAX_BYTES = 1 << 20
+STDIN = "-"
+
+
+def source_name(path: str | Path) -> str:
+    """Return what messages call a spec file."""
+    return "<stdin>" if str(path) == STDIN else str(path)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the bytes of a spec file, or of standard input for `-`.
+
+    Raises:
+        SpecError: There is no such file, it cannot be read, or it is larger than a spec can be.
+    """
+    source = Where(source_name(path))
+    try:
+        # A pipe has no size beforehand, so never more than the limit is read, whatever it is.
+        if str(path) == STDIN:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise SpecError([source.problem("", f"no such file{_similar(Path(path))}")]) from None
+    except IsADirectoryError:
+        raise SpecError([source.problem(
+            "", f"this is a folder, not a spec file{_specs_in(Path(path))}")]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError([source.problem("", f"cannot be read: {reason}")]) from None
+    if len(data) > MAX_BYTES:
+        raise SpecError([source.problem(
+            "", "larger than 1 MiB: this is not a spec; nothing of it was used")])
+    return data
+
+
+def _similar(path: Path) -> str:
+    folder = path.parent
+    names = [entry.name for entry in folder.glob("*.y*ml")] if folder.is_dir() else []
+    guess = nearest(path.name, names)
+    return f"; did you mean {folder / guess}?" if guess else ""
+
+
+def _specs_in(folder: Path) -> str:
+    specs = sorted(str(path) for path in folder.glob("*.y*ml"))[:3]
+    return f"; did you mean {' or '.join(specs)}?" if specs else ""
