@@ -1,0 +1,105 @@
+"""What a reader must know before believing a comparison: plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from erlctl.analysis import specs
+from erlctl.analysis.groups import Group
+from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
+
+if TYPE_CHECKING:
+    from erlctl.analysis.comparison import Block
+
+_LOST = ("diverged", "failed")
+_GOOD_NUMBER = 10
+
+
+def caveats(blocks: Sequence[Block], *, force: bool) -> list[str]:
+    """Return the sentences that belong below a comparison, the gravest first."""
+    sentences = [*_separate_blocks(blocks)]
+    if force and blocks:
+        sentences += _mixed(blocks[0])
+    for block in blocks:
+        for group in block.groups:
+            sentences += _lost_runs(group)
+            sentences += _doubled_seeds(group)
+            sentences += _different_specs(group)
+        sentences += _few_runs(block)
+    return list(dict.fromkeys(sentences))
+
+
+def _separate_blocks(blocks: Sequence[Block]) -> Iterator[str]:
+    environments = Counter(block.environment for block in blocks)
+    for environment, count in environments.items():
+        if count > 1:
+            kinds = [
+                f"{block.protocol}, step {block.step:,}" if block.step is not None
+                else block.protocol
+                for block in blocks if block.environment == environment
+            ]
+            yield (
+                f"{environment}: runs with different protocols are not compared with each other "
+                f"({'; '.join(kinds)}). --at STEP compares at one step; --force puts all together."
+            )
+
+
+def _mixed(block: Block) -> Iterator[str]:
+    runs = [score.run for group in block.groups for score in group.scores]
+    kinds = sorted({f"{run.environment}, {run.protocol}, {run.total_steps} steps" for run in runs})
+    if len(kinds) > 1:
+        yield f"--force put together what is not comparable: {'; '.join(kinds)}."
+
+
+def _lost_runs(group: Group) -> Iterator[str]:
+    for status in _LOST:
+        lost = [s for s in group.scores if s.excluded and s.run.status == status]
+        if lost and group.num_used:
+            yield (
+                f"{len(lost)} of {len(group.scores)} runs of {group.variant} {status}: the figures "
+                f"are those of the survivors and flatter {group.variant}."
+            )
+
+
+def _doubled_seeds(group: Group) -> Iterator[str]:
+    seeds = Counter(
+        (s.run.environment, s.run.seed)
+        for s in group.scores if s.run.seed is not None and not s.excluded
+    )
+    doubled = sorted(seed for (_, seed), count in seeds.items() if count > 1)
+    if doubled:
+        yield (
+            f"{group.variant}: seed {', '.join(map(str, doubled))} occurs more than once; copies of "
+            "a run are not independent and make intervals too narrow."
+        )
+
+
+def _different_specs(group: Group) -> Iterator[str]:
+    texts = {s.run.spec_text for s in group.scores if s.run.spec_text and not s.excluded}
+    if len(texts) < 2:
+        return
+    fields = [specs.parse(text) for text in sorted(texts)]
+    paths = sorted({path for one in fields for path in one} - specs.NAMES)
+    differing = [p for p in paths if len({specs.show(one.get(p, "-")) for one in fields}) > 1]
+    if differing:
+        yield f"{group.variant}: its runs differ in {', '.join(differing)}."
+
+
+def _few_runs(block: Block) -> Iterator[str]:
+    numbers = [group.num_used for group in block.groups if group.num_used]
+    if not numbers or min(numbers) >= MIN_RUNS_BOOTSTRAP:
+        return
+    if min(numbers) < MIN_RUNS_INTERVAL:
+        yield (
+            f"{block.environment}: {min(numbers)} run{'s' * (min(numbers) != 1)} of a variant allow "
+            f"no interval and no test; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
+            f"{_GOOD_NUMBER}."
+        )
+    else:
+        yield (
+            f"{block.environment}: with {min(numbers)} runs of a variant intervals are wide "
+            f"(Student's t) and tests weak; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
+            f"{_GOOD_NUMBER}."
+        )

@@ -1,0 +1,140 @@
+"""Variants against each other: blocks that may be compared, statistics, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from erlctl.analysis import caveats, specs
+from erlctl.analysis.data import Run
+from erlctl.analysis.groups import Group, Pair, make_group, make_pairs, rank_value
+from erlctl.analysis.load import Loaded
+from erlctl.analysis.scores import Score, Scoring, score
+from erlctl.errors import DamagedError, UnknownNameError
+
+EVERYTHING = "everything (forced)"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Runs that may be compared: one environment, one protocol, one amount of training.
+
+    Attributes:
+        environment: Id.
+        protocol: How it was evaluated.
+        step: Step at which the scores are taken, None where runs differ (forced).
+        groups: One per variant, best mean first.
+        pairs: The comparisons that are made.
+    """
+
+    environment: str
+    protocol: str
+    step: int | None
+    groups: tuple[Group, ...]
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that `compare` says.
+
+    Attributes:
+        scoring: What is compared.
+        blocks: What may be compared among itself.
+        baseline: The variant that all others are compared with, None: the best one.
+        skipped: Paths that hold no readable run.
+        spec_differences: Path to {variant: value}.
+        warnings: Sentences.
+    """
+
+    scoring: Scoring
+    blocks: tuple[Block, ...]
+    baseline: str | None
+    skipped: tuple[tuple[str, str], ...]
+    spec_differences: Mapping[str, Mapping[str, str]]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def num_used(self) -> int:
+        """How many runs have a score."""
+        return sum(group.num_used for block in self.blocks for group in block.groups)
+
+
+def compare(
+    loaded: Loaded, scoring: Scoring, *, baseline: str | None = None, force: bool = False
+) -> Comparison:
+    """Compare the variants of the loaded runs.
+
+    Args:
+        loaded: The runs.
+        scoring: How a run becomes a number.
+        baseline: Variant that all others are compared with; None: the best against each other one.
+        force: Put different environments and protocols together.
+
+    Raises:
+        DamagedError: Not one run was found.
+        UnknownNameError: No variant is called like the baseline.
+    """
+    if not loaded.runs:
+        raise nothing_usable(loaded)
+    runs = with_distinct_variants(loaded.runs)
+    variants = sorted({run.variant for run in runs})
+    if baseline is not None and baseline not in variants:
+        raise UnknownNameError("variant", baseline, variants)
+    by_block: dict[tuple[str, str, int | None], list[Run]] = {}
+    for run in runs:
+        key = (EVERYTHING, "mixed", None) if force else block_key(run, scoring)
+        by_block.setdefault(key, []).append(run)
+    blocks = tuple(
+        _block(key, members, scoring, baseline) for key, members in sorted(by_block.items(), key=str)
+    )
+    return Comparison(
+        scoring=scoring,
+        blocks=blocks,
+        baseline=baseline,
+        skipped=tuple((str(path), reason) for path, reason in loaded.skipped),
+        spec_differences=specs.differences(runs),
+        warnings=tuple(caveats.caveats(blocks, force=force)),
+    )
+
+
+def nothing_usable(loaded: Loaded) -> DamagedError:
+    """Return the error for paths that hold no usable run, with what was found instead."""
+    details = [f"  {path}: {reason}" for path, reason in loaded.skipped]
+    return DamagedError(
+        "\n".join(["no usable run found", *details]),
+        fix="name a run, a variant, an experiment or a runs directory; `erlctl ls` lists the runs",
+    )
+
+
+def block_key(run: Run, scoring: Scoring) -> tuple[str, str, int | None]:
+    """Return what must be equal for runs to be comparable: environment, protocol, step."""
+    step = scoring.at if scoring.at is not None else run.total_steps
+    protocol = run.protocol if scoring.metric.table == "evaluation" else "during training"
+    return run.environment, protocol, step
+
+
+def with_distinct_variants(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with the experiment in the variant's name where two experiments share it."""
+    experiments: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        experiments.setdefault((run.environment, run.variant), set()).add(run.experiment)
+    clashing = {variant for (_, variant), names in experiments.items() if len(names) > 1}
+    return [
+        replace(run, variant=f"{run.experiment}/{run.variant}")
+        if run.variant in clashing and run.experiment else run
+        for run in runs
+    ]
+
+
+def _block(
+    key: tuple[str, str, int | None], runs: Sequence[Run], scoring: Scoring, baseline: str | None
+) -> Block:
+    members: dict[str, list[Score]] = {}
+    for run in runs:
+        members.setdefault(run.variant, []).append(score(run, scoring))
+    groups = [make_group(variant, scores) for variant, scores in members.items()]
+    sign = -1 if scoring.better < 0 else 1
+    groups.sort(key=lambda group: (group.num_used == 0, -sign * rank_value(group), group.variant))
+    environment, protocol, step = key
+    return Block(environment, protocol, step, tuple(groups), make_pairs(groups, scoring, baseline))

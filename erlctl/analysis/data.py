@@ -1,0 +1,186 @@
+"""One run as the analysis sees it, whoever wrote it, and the metrics that it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from erlctl.analysis.statistics import Floats
+from erlctl.errors import UnknownNameError
+
+Columns = Mapping[str, Floats]
+EVALUATION, PROGRESS = "evaluation", "progress"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The two tables of a run: one row per evaluated episode, one row per logging interval.
+
+    Attributes:
+        evaluation: Columns step, return, length, wall_seconds where known.
+        progress: Columns step, return_mean, loss, ... where known.
+        problems: What could not be read, in words.
+    """
+
+    evaluation: Columns = field(default_factory=dict)
+    progress: Columns = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what was done, how far it came, what it measured.
+
+    Attributes:
+        path: Folder (or file) of the run.
+        source: Who wrote it: "erlctl", "stable-baselines3", "tensorboard", "spinningup".
+        experiment: Name of the experiment, "" where the source has none.
+        variant: What it is compared as.
+        seed: Seed, None where the source does not say.
+        environment: Id of the environment, with its arguments where it has any.
+        algorithm: Name of the algorithm, "" where the source does not say.
+        status: pending, running, complete, failed, interrupted or diverged.
+        reason: Why it has that status, "".
+        step: Environment steps done.
+        total_steps: Environment steps planned.
+        protocol: How it was evaluated, in words: "20 greedy episodes".
+        spec_text: The resolved spec without the seed; "" for other sources.
+        facts: run.json.
+        read_evaluation: Reads the evaluation table.
+        read_progress: Reads the progress table.
+    """
+
+    path: Path
+    source: str
+    variant: str
+    environment: str
+    read_evaluation: Callable[[], tuple[Columns, list[str]]]
+    read_progress: Callable[[], tuple[Columns, list[str]]]
+    experiment: str = ""
+    seed: int | None = None
+    algorithm: str = ""
+    status: str = "complete"
+    reason: str = ""
+    step: int = 0
+    total_steps: int | None = None
+    protocol: str = ""
+    spec_text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _evaluation(self) -> tuple[Columns, list[str]]:
+        return self.read_evaluation()
+
+    @cached_property
+    def _progress(self) -> tuple[Columns, list[str]]:
+        return self.read_progress()
+
+    def table(self, name: str) -> Columns:
+        """Return the columns of the table "evaluation" or "progress"; read once."""
+        return (self._evaluation if name == EVALUATION else self._progress)[0]
+
+    def table_problems(self, name: str) -> list[str]:
+        """Return what could not be read of a table, in words."""
+        return (self._evaluation if name == EVALUATION else self._progress)[1]
+
+    def curve(self, metric: Metric) -> tuple[Floats, Floats]:
+        """Return steps and values of a metric, [points] each; steps rise strictly.
+
+        Evaluation metrics are means over the episodes of each evaluation. Rows without a value are
+        left out; what is not finite stays, so that a divergence can be seen.
+        """
+        columns = self.table(metric.table)
+        if metric.column not in columns or "step" not in columns:
+            return np.empty(0), np.empty(0)
+        steps, values = columns["step"], columns[metric.column]
+        known = np.isfinite(steps) & ~np.isnan(values)
+        return mean_by_step(steps[known], values[known])
+
+    def wall_seconds_at(self, steps: Floats) -> Floats:
+        """Return the training time at `steps`, [points]; nan where the run does not say."""
+        for name in (PROGRESS, EVALUATION):
+            columns = self.table(name)
+            if "wall_seconds" not in columns or not len(columns["wall_seconds"]):
+                continue
+            known = np.isfinite(columns["wall_seconds"])
+            at, seconds = mean_by_step(columns["step"][known], columns["wall_seconds"][known])
+            if at.size:
+                return np.interp(steps, np.append(0.0, at), np.append(0.0, seconds))
+        return np.full(steps.shape, np.nan)
+
+
+def mean_by_step(steps: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """Return the distinct steps in order and the mean of the values at each."""
+    if steps.size == 0:
+        return steps, values
+    distinct, group = np.unique(steps, return_inverse=True)
+    if distinct.size == steps.size:
+        return distinct, values[np.argsort(steps, kind="stable")]
+    sums = np.bincount(group, weights=values)
+    return distinct, sums / np.bincount(group)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column that runs can be compared by.
+
+    Attributes:
+        name: What the user writes after `--metric`.
+        table: "evaluation" or "progress".
+        column: Column of that table.
+        label: For axes and headings, with the unit.
+        better: +1 more is better, -1 less is better, 0 neither.
+    """
+
+    name: str
+    table: str
+    column: str
+    label: str
+    better: int = 0
+
+
+_KNOWN = (
+    Metric("return", EVALUATION, "return", "evaluation return", +1),
+    Metric("length", EVALUATION, "length", "evaluation episode length (steps)"),
+    Metric("return_mean", PROGRESS, "return_mean", "training return", +1),
+    Metric("return_std", PROGRESS, "return_std", "standard deviation of training returns"),
+    Metric("length_mean", PROGRESS, "length_mean", "training episode length (steps)"),
+    Metric("loss", PROGRESS, "loss", "loss"),
+    Metric("q_mean", PROGRESS, "q_mean", "mean action value (return)"),
+    Metric("entropy", PROGRESS, "entropy", "policy entropy (nats)"),
+    Metric("kl_to_target", PROGRESS, "kl_to_target", "KL to the target policy (nats)"),
+    Metric("action_gap", PROGRESS, "action_gap", "action gap (return)"),
+    Metric("clipped_fraction", PROGRESS, "clipped_fraction", "clipped fraction"),
+    Metric("preference_max", PROGRESS, "preference_max", "largest |preference| (return)"),
+    Metric("gradient_norm", PROGRESS, "gradient_norm", "gradient norm"),
+    Metric("epsilon", PROGRESS, "epsilon", "epsilon"),
+    Metric("temperature", PROGRESS, "temperature", "temperature (return)"),
+    Metric("steps_per_second", PROGRESS, "steps_per_second", "speed (steps/s)", +1),
+    Metric("wall_seconds", PROGRESS, "wall_seconds", "wall time (s)", -1),
+    Metric("updates", PROGRESS, "updates", "gradient updates"),
+    Metric("episodes", PROGRESS, "episodes", "training episodes"),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _KNOWN}
+RETURN = METRICS["return"]
+
+
+def find_metric(name: str, runs: list[Run]) -> Metric:
+    """Return the metric of that name: a known one, or any column that a run holds.
+
+    Raises:
+        UnknownNameError: No run has such a column.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    columns: set[str] = set()
+    for run in runs:
+        for table in (PROGRESS, EVALUATION):
+            if name in run.table(table):
+                return Metric(name, table, name, name.replace("_", " "))
+            columns.update(run.table(table))
+    raise UnknownNameError("metric", name, (columns | set(METRICS)) - {"step", "episode"})

@@ -1,0 +1,159 @@
+"""The runs of one variant, and two variants against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from erlctl.analysis import significance
+from erlctl.analysis.intervals import Interval, no_interval, run_interval
+from erlctl.analysis.scores import Score, Scoring
+from erlctl.analysis.statistics import (
+    STATISTICS,
+    Floats,
+    probability_of_improvement,
+    standard_deviation,
+)
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one variant in one block.
+
+    Attributes:
+        variant: Its name.
+        scores: Every run, also those without a score.
+        statistics: "mean", "iqm", "median", "std", "best", "area"; nan where too few runs.
+        intervals: Interval of "mean", "iqm" and "median".
+    """
+
+    variant: str
+    scores: tuple[Score, ...]
+    statistics: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+
+    @property
+    def values(self) -> Floats:
+        """Scores of the runs that have one, [runs]."""
+        return np.array([score.value for score in self.scores if not score.excluded])
+
+    @property
+    def num_used(self) -> int:
+        """How many runs have a score."""
+        return sum(not score.excluded for score in self.scores)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two variants of one block.
+
+    Attributes:
+        variant: The one that the probability is about.
+        other: The one it is compared with.
+        num_runs: Runs used of both.
+        difference: Difference of the means, positive where `variant` has more.
+        probability: P(a run of `variant` is better than one of `other`), ties half; where neither
+            direction is better: P(it is higher).
+        interval: Its interval.
+        p_value: Permutation test of the means, adjusted by Holm over the pairs of the block.
+        mann_whitney: The same of the ranks.
+        smallest_p: The smallest p-value that so few runs can give, unadjusted.
+        further_seeds: More seeds per variant to show this difference with power 0.8; None where it
+            cannot be said.
+        verdict: "better", "worse", "higher", "lower", "unclear" or "too few runs".
+    """
+
+    variant: str
+    other: str
+    num_runs: tuple[int, int]
+    difference: float
+    probability: float
+    interval: Interval
+    p_value: float
+    mann_whitney: float
+    smallest_p: float
+    further_seeds: int | None
+    verdict: str
+
+
+def rank_value(group: Group) -> float:
+    """Return what groups are sorted by: the mean, or the median where a run never got there."""
+    value = group.statistics["mean"]
+    if np.isinf(value):
+        value = group.statistics["median"]
+    return 0.0 if np.isnan(value) else value
+
+
+def make_group(variant: str, scores: Sequence[Score]) -> Group:
+    """Return the statistics of the runs of one variant."""
+    used = [score for score in scores if not score.excluded]
+    values = np.array([score.value for score in used])
+    if not used:
+        names = (*STATISTICS, "std", "best", "area")
+        missing = no_interval("no run with a score")
+        return Group(variant, tuple(scores), dict.fromkeys(names, np.nan),
+                     dict.fromkeys(STATISTICS, missing))
+    statistics = {name: float(function(values)) for name, function in STATISTICS.items()}
+    is_finite = bool(np.isfinite(values).all())
+    statistics["std"] = float(standard_deviation(values)) if is_finite else np.nan
+    statistics["best"] = float(np.mean([score.best for score in used]))
+    statistics["area"] = float(np.mean([score.area for score in used]))
+    unreached = no_interval("a run never got there")
+    intervals = {
+        name: run_interval(values, name) if is_finite else unreached for name in STATISTICS
+    }
+    return Group(variant, tuple(scores), statistics, intervals)
+
+
+def make_pairs(groups: Sequence[Group], scoring: Scoring, baseline: str | None) -> tuple[Pair, ...]:
+    """Every variant against the baseline, or the best against every other one; both with scores."""
+    usable = [group for group in groups if group.num_used]
+    if len(usable) < 2:
+        return ()
+    if baseline is None:
+        couples = [(usable[0], other) for other in usable[1:]]
+    else:
+        base = [group for group in usable if group.variant == baseline]
+        couples = [(group, base[0]) for group in usable if base and group.variant != baseline]
+    tests = (significance.permutation_test, significance.mann_whitney)
+    raw = [[_p_value(test, a.values, b.values) for a, b in couples] for test in tests]
+    adjusted, of_ranks = (significance.holm(p_values) for p_values in raw)
+    return tuple(
+        _pair(a, b, scoring, p, p_ranks)
+        for (a, b), p, p_ranks in zip(couples, adjusted, of_ranks, strict=True)
+    )
+
+
+def _p_value(test: Callable[[Floats, Floats], float], a: Floats, b: Floats) -> float:
+    if min(a.size, b.size) < significance.MIN_RUNS_TEST:
+        return float("nan")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        test = significance.mann_whitney  # a run that never got there has a rank but no distance
+    return test(a, b)
+
+
+def _pair(a: Group, b: Group, scoring: Scoring, p_value: float, p_ranks: float) -> Pair:
+    x, y = a.values, b.values
+    if scoring.better < 0:
+        x, y = -x, -y
+    probability = float(probability_of_improvement(x, y))
+    is_finite = bool(np.isfinite(x).all() and np.isfinite(y).all())
+    difference = float(np.mean(a.values) - np.mean(b.values)) if is_finite else np.nan
+    if np.isnan(p_value):
+        verdict = "too few runs"
+    elif p_value >= SIGNIFICANCE or probability == 0.5:
+        verdict = "unclear"
+    else:
+        words = ("better", "worse") if scoring.better else ("higher", "lower")
+        verdict = words[0] if probability > 0.5 else words[1]
+    return Pair(
+        variant=a.variant, other=b.variant, num_runs=(x.size, y.size), difference=difference,
+        probability=probability, interval=significance.improvement_interval([(x, y)]),
+        p_value=p_value, mann_whitney=p_ranks, smallest_p=significance.smallest_p(x.size, y.size),
+        further_seeds=significance.further_seeds(x, y, difference) if is_finite else None,
+        verdict=verdict,
+    )

@@ -1,0 +1,115 @@
+"""Runs from paths: our own run directories and, read-only, those of other programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from erlctl.analysis import specs
+from erlctl.analysis.data import Columns, Run
+from erlctl.runs import layout, tables
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was found below some paths.
+
+    Attributes:
+        runs: Every run that could be read, also the unfinished ones.
+        skipped: What could not, each with the reason.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def load(paths: Iterable[str | Path]) -> Loaded:
+    """Return the runs at or below `paths`; nothing is written, nothing is locked.
+
+    Args:
+        paths: Each a run, a variant, an experiment, a runs directory, a glob of those, or a folder
+            of Stable-Baselines3, RL-Zoo, CleanRL (TensorBoard) or Spinning Up.
+    """
+    found = layout.find_runs(paths)
+    loaded = Loaded(runs=[load_run(paths) for paths in found.runs])
+    for path, reason in found.skipped:
+        loaded.skipped.append((path, reason))
+    return loaded
+
+
+def load_run(paths: layout.RunPaths) -> Run:
+    """Return one of our own runs; tables are read when they are asked for."""
+    facts = layout.read_run_json(paths)
+    spec_text = specs.read_without_seed(paths.spec)
+    spec = specs.parse(spec_text)
+    environment = _environment(spec, facts)
+    return Run(
+        path=paths.root,
+        source="erlctl",
+        experiment=str(facts.get("name") or ""),
+        variant=_without_environment(str(facts.get("variant") or paths.root.parent.name), environment)
+        or str(spec.get("agent.algorithm") or facts.get("algorithm") or "?"),
+        seed=facts.get("seed"),
+        environment=environment,
+        algorithm=str(spec.get("agent.algorithm") or facts.get("algorithm") or ""),
+        status=str(facts["status"]),
+        reason=str(facts.get("reason") or ""),
+        step=_whole(facts.get("step")) or 0,
+        total_steps=_whole(facts.get("total_steps")) or _whole(spec.get("training.steps")),
+        protocol=_protocol(spec, facts),
+        spec_text=spec_text,
+        facts=facts,
+        read_evaluation=partial(_read, paths.evaluations),
+        read_progress=partial(_read, paths.progress),
+    )
+
+
+def _read(path: Path) -> tuple[Columns, list[str]]:
+    table = tables.read_table(path)
+    return table.columns, table.problems
+
+
+def _whole(value: object) -> int | None:
+    """A number of steps, whatever a damaged or foreign file holds in its place."""
+    try:
+        return int(float(str(value)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _environment(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    given = facts.get("environment")
+    name = str(spec.get("environment.id") or (given if isinstance(given, str) else "") or "?")
+    prefix = "environment.kwargs."
+    arguments = [
+        f"{key.removeprefix(prefix)}={value}" for key, value in sorted(spec.items())
+        if key.startswith(prefix)
+    ]
+    return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    evaluation = facts.get("evaluation")
+    evaluation = evaluation if isinstance(evaluation, dict) else {}
+    policy = evaluation.get("policy")
+    if isinstance(policy, dict):
+        policy = policy.get("type")
+    policy = policy or spec.get("evaluation.policy.type") or "unknown policy"
+    episodes = evaluation.get("episodes") or spec.get("evaluation.episodes") or "?"
+    details = [
+        f"{key.rpartition('.')[2]} {value}" for key, value in sorted(spec.items())
+        if key.startswith("evaluation.policy.") and key != "evaluation.policy.type"
+    ]
+    described = f"{policy} ({', '.join(details)})" if details else policy
+    return f"{episodes} {described} episodes"
+
+
+def _without_environment(variant: str, environment: str) -> str:
+    """Drop the sweep's environment from a variant's name, so that environments can be put together."""
+    name = re.escape(environment.partition("(")[0])
+    pattern = re.compile(rf"(?:(?:environment\.?)?(?:id)?=)?{name}")
+    return ",".join(part for part in variant.split(",") if not pattern.fullmatch(part.strip()))

@@ -1,0 +1,227 @@
+"""A comparison as text: for people, JSON, CSV, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from erlctl.analysis import sentences, tables
+from erlctl.analysis.comparison import Block, Comparison
+from erlctl.analysis.groups import Group, Pair
+from erlctl.analysis.scores import Score
+from erlctl.analysis.tables import TextTable, finite
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What of a comparison is shown.
+
+    Attributes:
+        by: "variant" (one table per environment) or "environment" (one table, one row each).
+        spec_differences: Whether the differences of the specs are shown.
+        width: Columns of the terminal, None: as wide as it needs.
+        color: Whether headings are bold.
+    """
+
+    by: str = "variant"
+    spec_differences: bool = True
+    width: int | None = None
+    color: bool = False
+
+
+def for_people(comparison: Comparison, layout: Layout) -> str:
+    """Return tables and sentences for a terminal."""
+    parts = []
+    for table, block in _with_blocks(comparison, layout):
+        parts.append(_boxed(table, layout))
+        parts += [f"  {line}" for line in _verdicts(block, comparison)]
+        parts.append("")
+    footnotes = [f"note: {sentence}" for sentence in comparison.warnings]
+    if footnotes:
+        parts += [*footnotes, ""]
+    for table in _appendix(comparison, layout):
+        parts += [_boxed(table, layout), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def as_json(comparison: Comparison, layout: Layout) -> str:
+    """Return one document with everything, schema 1."""
+    document = {
+        "schema": SCHEMA,
+        "score": {
+            "label": comparison.scoring.unit_label, "metric": comparison.scoring.metric.name,
+            "kind": comparison.scoring.kind, "at": comparison.scoring.at,
+            "last": comparison.scoring.last, "threshold": comparison.scoring.threshold,
+        },
+        "baseline": comparison.baseline,
+        "blocks": [_block_document(block, comparison) for block in comparison.blocks],
+        "skipped": [{"path": path, "reason": reason} for path, reason in comparison.skipped],
+        "warnings": list(comparison.warnings),
+    }
+    if layout.spec_differences:
+        document["spec_differences"] = comparison.spec_differences
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _block_document(block: Block, comparison: Comparison) -> dict[str, Any]:
+    return {
+        "environment": block.environment, "protocol": block.protocol, "step": block.step,
+        "variants": [_group_document(group) for group in block.groups],
+        "pairs": [_pair_document(pair, comparison) for pair in block.pairs],
+    }
+
+
+def _group_document(group: Group) -> dict[str, Any]:
+    return {
+        "variant": group.variant, "runs_used": group.num_used, "runs_total": len(group.scores),
+        **tables.group_numbers(group),
+        "runs": [_score_document(score) for score in group.scores],
+    }
+
+
+def _score_document(score: Score) -> dict[str, Any]:
+    return {
+        "path": str(score.run.path), "source": score.run.source, "seed": score.run.seed,
+        "status": score.run.status, "step": score.run.step, "score": finite(score.value),
+        "best": finite(score.best), "area": finite(score.area),
+        "excluded": score.excluded or None, "note": score.note or None,
+    }
+
+
+def _pair_document(pair: Pair, comparison: Comparison) -> dict[str, Any]:
+    document = {
+        key: finite(value) if isinstance(value, float) else value
+        for key, value in asdict(pair).items() if key != "interval"
+    }
+    document["probability_low"] = finite(pair.interval.low)
+    document["probability_high"] = finite(pair.interval.high)
+    document["sentence"] = sentences.verdict(pair, comparison.scoring)
+    return document
+
+
+def as_csv(comparison: Comparison, layout: Layout) -> str:
+    """Return one row per environment and variant, numbers in full precision."""
+    del layout
+    rows = tables.csv_rows(comparison)
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_markdown(comparison: Comparison, layout: Layout) -> str:
+    """Return Markdown tables and sentences."""
+    parts = []
+    for table, block in _with_blocks(comparison, layout):
+        parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
+        parts += [f"- {_markdown(line)}" for line in _verdicts(block, comparison)]
+        parts.append("")
+    parts += [f"> {_markdown(sentence)}\n" for sentence in comparison.warnings]
+    for table in _appendix(comparison, layout):
+        parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).strip() + "\n"
+
+
+def as_latex(comparison: Comparison, layout: Layout) -> str:
+    """Return tables for a paper; needs \\usepackage{booktabs}."""
+    parts = []
+    for table, block in _with_blocks(comparison, layout):
+        parts.append(_latex_table(table))
+        parts += [f"% {line}" for line in _verdicts(block, comparison)]
+        parts.append("")
+    parts += [f"% note: {sentence}" for sentence in comparison.warnings]
+    parts += [f"% not used: {path}: {reason}"
+              for path, _, reason in tables.excluded_table(comparison).rows]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Comparison, Layout], str]] = {
+    "table": for_people, "json": as_json, "csv": as_csv, "markdown": as_markdown,
+    "latex": as_latex,
+}
+
+
+def _with_blocks(
+    comparison: Comparison, layout: Layout
+) -> list[tuple[TextTable, tuple[Block, ...]]]:
+    """The tables of scores, each with the blocks whose sentences follow it."""
+    found = tables.main_tables(comparison, layout.by)
+    if layout.by == "environment":
+        return [(found[0], comparison.blocks)]
+    return [(table, (block,)) for table, block in zip(found, comparison.blocks, strict=True)]
+
+
+def _verdicts(blocks: tuple[Block, ...], comparison: Comparison) -> list[str]:
+    return [
+        (f"{block.environment}: " if len(blocks) > 1 else "")
+        + sentences.verdict(pair, comparison.scoring)
+        for block in blocks for pair in block.pairs
+    ]
+
+
+def _appendix(comparison: Comparison, layout: Layout) -> list[TextTable]:
+    found = [tables.excluded_table(comparison)]
+    if layout.spec_differences:
+        found.append(tables.spec_table(comparison))
+    return [table for table in found if table.rows]
+
+
+def _boxed(table: TextTable, layout: Layout) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    is_numeric = table.header[0] in ("variant", "environment")
+    shown = Table(box=box.SIMPLE_HEAD, title=Text(table.title, style="bold"),
+                  title_justify="left", pad_edge=False)
+    for position, name in enumerate(table.header):
+        is_right = is_numeric and position > 0
+        shown.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=layout.width or 10_000, force_terminal=layout.color,
+        no_color=not layout.color, highlight=False, soft_wrap=layout.width is None,
+    )
+    console.print(shown)
+    lines = (line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\|*_`<>])", r"\\\1", text)
+
+
+def _markdown_table(table: TextTable) -> str:
+    lines = [table.header, ("---",) + ("---:",) * (len(table.header) - 1), *table.rows]
+    escaped = [lines[0], lines[1], *(tuple(map(_markdown, row)) for row in lines[2:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+
+
+_LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+})
+
+
+def _latex_table(table: TextTable) -> str:
+    columns = "l" + "r" * (len(table.header) - 1)
+    lines = [" & ".join(text.translate(_LATEX) for text in row) + r" \\"
+             for row in (table.header, *table.rows)]
+    body = [lines[0], r"\midrule", *lines[1:]]
+    return "\n".join([
+        r"\begin{table}", r"\centering", rf"\caption{{{table.title.translate(_LATEX)}. "
+        r"Intervals: 95\,\% over runs.}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body,
+        r"\bottomrule", r"\end{tabular}", r"\end{table}",
+    ])

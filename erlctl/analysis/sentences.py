@@ -1,0 +1,65 @@
+"""Who is better, and how sure that is: one plain sentence per pair."""
+
+from __future__ import annotations
+
+from erlctl.analysis import numbers
+from erlctl.analysis.groups import SIGNIFICANCE, Pair
+from erlctl.analysis.scores import Scoring
+
+
+def verdict(pair: Pair, scoring: Scoring) -> str:
+    """Return the sentence for a pair, with its evidence."""
+    counts = f"n = {pair.num_runs[0]} + {pair.num_runs[1]}"
+    if pair.verdict == "too few runs":
+        return f"{_who_has_more(pair, scoring)}, but {counts} is too few to say that it is no chance."
+    return f"{_claim(pair, scoring)}: {_evidence(pair, scoring)}, {counts}.{_advice(pair)}"
+
+
+def _what(scoring: Scoring) -> str:
+    return scoring.unit_label
+
+
+def _who_has_more(pair: Pair, scoring: Scoring) -> str:
+    if pair.difference == 0:
+        return f"{pair.variant} and {pair.other} are equal"
+    first, second = pair.variant, pair.other
+    if pair.probability < 0.5:
+        first, second = second, first
+    if pair.probability == 0.5:
+        return f"{first} and {second} are level"
+    word = "did better than" if scoring.better else "is higher than"
+    return f"{first} {word} {second}"
+
+
+def _claim(pair: Pair, scoring: Scoring) -> str:
+    if pair.verdict == "unclear":
+        return f"no clear difference between {pair.variant} and {pair.other}"
+    if scoring.better:
+        return f"{pair.variant} is {pair.verdict} than {pair.other}"
+    return f"{_what(scoring)} of {pair.variant} is {pair.verdict} than that of {pair.other}"
+
+
+def _evidence(pair: Pair, scoring: Scoring) -> str:
+    name = "probability of improvement" if scoring.better else "probability of being higher"
+    probability = numbers.share(pair.probability) + numbers.share_interval(pair.interval)
+    test = "permutation" if pair.difference == pair.difference else "Mann-Whitney"
+    return f"{name} {probability}, {test} {numbers.p_value(pair.p_value)} (Holm)"
+
+
+def _advice(pair: Pair) -> str:
+    if pair.verdict != "unclear":
+        return ""
+    if pair.smallest_p >= SIGNIFICANCE:
+        return (
+            f" So few runs cannot show it: even the clearest result gives "
+            f"{numbers.p_value(pair.smallest_p)}."
+        )
+    if pair.difference == 0 or pair.further_seeds is None:
+        return ""
+    seeds = pair.further_seeds
+    if seeds == 0 or seeds > 1000:
+        return ""
+    return (
+        f" A true difference of {numbers.number(abs(pair.difference))} would need about {seeds} "
+        f"more seed{'s' * (seeds != 1)} of each."
+    )

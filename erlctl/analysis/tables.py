@@ -1,0 +1,135 @@
+"""A comparison as rows: for people, Markdown and LaTeX as text, for CSV as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from erlctl.analysis import numbers
+from erlctl.analysis.comparison import Block, Comparison
+from erlctl.analysis.groups import Group
+from erlctl.analysis.intervals import ALL_EQUAL
+
+Number = float | int | str | None
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of words.
+
+    Attributes:
+        title: What it shows, in a line.
+        header: Names of the columns; the first column is text, the others are numbers.
+        rows: As many fields as the header.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def score_table(block: Block, comparison: Comparison) -> TextTable:
+    """Return one row per variant: runs used of all, mean, IQM, intervals, best."""
+    header = ("variant", "runs", "mean", "95% interval", "IQM", "95% interval", "best")
+    return TextTable(block_title(block, comparison), header, tuple(map(_score_row, block.groups)))
+
+
+def _score_row(group: Group) -> tuple[str, ...]:
+    return (
+        group.variant,
+        f"{group.num_used}/{len(group.scores)}",
+        numbers.number(group.statistics["mean"]),
+        _interval(group, "mean"),
+        numbers.number(group.statistics["iqm"]),
+        _interval(group, "iqm"),
+        numbers.number(group.statistics["best"]),
+    )
+
+
+def _interval(group: Group, statistic: str) -> str:
+    found = group.intervals[statistic]
+    return ALL_EQUAL if found.method == ALL_EQUAL else numbers.interval(found)
+
+
+def block_title(block: Block, comparison: Comparison) -> str:
+    """Return what a block compares: score, environment, protocol, step."""
+    step = f", step {block.step:,}" if block.step is not None else ""
+    return f"{block.environment}: {comparison.scoring.unit_label} ({block.protocol}{step})"
+
+
+def environment_table(comparison: Comparison) -> TextTable:
+    """Return one row per environment, one column per variant: mean, interval, runs."""
+    variants = sorted({group.variant for block in comparison.blocks for group in block.groups})
+    rows = []
+    for block in comparison.blocks:
+        by_variant = {group.variant: group for group in block.groups}
+        cells = [_cell(by_variant.get(variant)) for variant in variants]
+        rows.append((f"{block.environment} ({block.protocol})", *cells))
+    title = f"{comparison.scoring.unit_label}: mean [95% interval], n runs"
+    return TextTable(title, ("environment", *variants), tuple(rows))
+
+
+def _cell(group: Group | None) -> str:
+    if group is None or not group.num_used:
+        return numbers.MISSING
+    found = _interval(group, "mean")
+    spread = f" {found}" if found != numbers.MISSING else ""
+    return f"{numbers.number(group.statistics['mean'])}{spread}, n = {group.num_used}"
+
+
+def excluded_table(comparison: Comparison) -> TextTable:
+    """Return every run without a score, and every remark on one that is used, with the reason."""
+    rows = [
+        (str(score.run.path), group.variant, score.excluded or f"used; {score.note}")
+        for block in comparison.blocks for group in block.groups for score in group.scores
+        if score.excluded or score.note
+    ]
+    rows += [(path, numbers.MISSING, reason) for path, reason in comparison.skipped]
+    return TextTable("not used, or used with a remark", ("run", "variant", "reason"), tuple(rows))
+
+
+def spec_table(comparison: Comparison) -> TextTable:
+    """Return the fields of the specs in which the variants differ, one column per variant."""
+    differences = comparison.spec_differences
+    variants = list(next(iter(differences.values()))) if differences else []
+    rows = tuple(
+        (path, *(values[variant] for variant in variants)) for path, values in differences.items()
+    )
+    return TextTable("differences between the specs", ("field", *variants), rows)
+
+
+def csv_rows(comparison: Comparison) -> list[Mapping[str, Number]]:
+    """Return one row of full-precision numbers per block and variant."""
+    return [
+        {
+            "environment": block.environment, "protocol": block.protocol, "step": block.step,
+            "score": comparison.scoring.unit_label, "variant": group.variant,
+            "runs_used": group.num_used, "runs_total": len(group.scores),
+            **group_numbers(group),
+        }
+        for block in comparison.blocks for group in block.groups
+    ]
+
+
+def group_numbers(group: Group) -> dict[str, Number]:
+    """Return the statistics and interval ends of a group; None for what there is not."""
+    result: dict[str, Number] = {name: finite(value) for name, value in group.statistics.items()}
+    for name, found in group.intervals.items():
+        result[f"{name}_low"] = finite(found.low)
+        result[f"{name}_high"] = finite(found.high)
+        result[f"{name}_interval"] = found.method or found.why_not
+    return result
+
+
+def finite(value: float) -> float | str | None:
+    """Return a number as JSON and CSV can hold it: None for nan, "inf" for never reached."""
+    if value != value:
+        return None
+    return value if abs(value) != float("inf") else ("inf" if value > 0 else "-inf")
+
+
+def main_tables(comparison: Comparison, by: str) -> Sequence[TextTable]:
+    """Return the tables of scores: one per block, or one over all environments."""
+    if by == "environment":
+        return [environment_table(comparison)]
+    return [score_table(block, comparison) for block in comparison.blocks]

@@ -1,0 +1,77 @@
+"""erlctl compare: which variant is better, and how sure is that?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+KINDS = ("final", "best", "area", "steps")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--metric", default="return", show_default=True,
+              help="Column to compare: return (evaluation), return_mean (training), entropy, "
+                   "action_gap, steps_per_second, wall_seconds, ... any column of the tables.")
+@click.option("--score", "kind", type=click.Choice(KINDS), default="final", show_default=True,
+              help="final: last evaluation; best: best evaluation; area: mean over training; "
+                   "steps: steps to --threshold.")
+@click.option("--at", type=click.IntRange(min=0), metavar="STEP",
+              help="Compare as it was at this step; also uses unfinished runs that got there.")
+@click.option("--last", type=click.IntRange(min=1), default=1, show_default=True, metavar="K",
+              help="Final score = mean of the last K evaluations or rows.")
+@click.option("--threshold", type=float, help="For --score steps.")
+@click.option("--baseline", metavar="VARIANT",
+              help="Compare all others with this one (default: the best with each other one).")
+@click.option("--by", type=click.Choice(["variant", "environment"]), default="variant",
+              show_default=True, help="Rows of the table.")
+@click.option("--include-unfinished", is_flag=True, help="Use unfinished runs as far as they came.")
+@click.option("--force", is_flag=True,
+              help="Put different environments and evaluation protocols together.")
+@click.option("--spec-diff/--no-spec-diff", default=True, show_default=True,
+              help="Show where the specs of the variants differ.")
+@click.option("--format", "output_format", type=click.Choice(FORMATS), default="table",
+              show_default=True, help="What is printed.")
+def compare(
+    paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,
+    threshold: float | None, baseline: str | None, by: str, include_unfinished: bool, force: bool,
+    spec_diff: bool, output_format: str,
+) -> None:
+    """Say which variant is better, and how sure that is.
+
+    PATH is a run, a variant, an experiment, a runs directory or a glob; also folders of
+    Stable-Baselines3, RL-Zoo, CleanRL (TensorBoard) and Spinning Up. The unit of every interval
+    and test is the run, never the episode. Runs without a score are listed with the reason.
+
+    \b
+    Examples:
+        erlctl compare runs/cartpole-family
+        erlctl compare runs/* --baseline dqn --format latex
+        erlctl compare runs --metric entropy --last 5
+    """
+    from erlctl.analysis import render
+    from erlctl.analysis.comparison import compare as compare_runs
+    from erlctl.analysis.comparison import nothing_usable
+    from erlctl.analysis.data import find_metric
+    from erlctl.analysis.load import load
+    from erlctl.analysis.scores import Scoring
+
+    if (kind == "steps") != (threshold is not None):
+        raise click.UsageError("--score steps and --threshold X belong together")
+    loaded = load(paths)
+    scoring = Scoring(
+        metric=find_metric(metric, loaded.runs), kind=kind, at=at, last=last, threshold=threshold,
+        include_unfinished=include_unfinished,
+    )
+    comparison = compare_runs(loaded, scoring, baseline=baseline, force=force)
+    layout = render.Layout(
+        by=by, spec_differences=spec_diff, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+    )
+    click.echo(render.FORMATS[output_format](comparison, layout), nl=False)
+    if not comparison.num_used:
+        raise nothing_usable(loaded)
