@@ -66,8 +66,17 @@ def load_run(path: str | Path) -> RunSpec:
     Raises:
         SpecError: Every mistake, sorted by position.
     """
-    source, problems = source_name(path), list[Problem]()
-    tree = parse(read_bytes(path), source, problems)
+    return parse_run(read_bytes(path), source_name(path))
+
+
+def parse_run(data: bytes, source: str) -> RunSpec:
+    """Return the run that the text of a resolved spec describes; `source` names it in messages.
+
+    Raises:
+        SpecError: Every mistake, sorted by position.
+    """
+    problems = list[Problem]()
+    tree = parse(data, source, problems)
     reader = Reader(_elsewhere())
     run = reader.section(tree, RunSpec)
     if run is FAILED or problems or reader.problems:
