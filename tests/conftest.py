@@ -1,4 +1,4 @@
-"""What every test shares: one-thread TensorFlow, deterministic hypothesis, an empty runs directory."""
+"""What every test shares: one-thread TensorFlow, deterministic hypothesis, a runs directory."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,8 @@ os.environ.update(
     TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1",
 )
 
-import hypothesis  # noqa: E402
-import pytest  # noqa: E402
+import hypothesis
+import pytest
 
 # The same examples on every machine; timing says nothing when TensorFlow compiles on first use.
 hypothesis.settings.register_profile(
@@ -23,7 +23,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-@pytest.fixture()
+@pytest.fixture
 def runs_dir(tmp_path: Path) -> Path:
     """Return a runs directory that does not exist yet."""
     return tmp_path / "runs"

@@ -1,0 +1,244 @@
+"""Measure erlctl beside its peers: equal work, one process and one thread each, taking turns.
+
+    make bench                               everything, about ten minutes
+    make bench ARGS="--only cartpole-64"     one suite
+    make bench ARGS="--scale 0.1 --rounds 1" whether it runs at all
+
+Programs take turns, so that a slow minute of the machine hits all of them; the table shows medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from work import Work
+
+HERE = Path(__file__).resolve().parent
+ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        name: How the table calls it.
+        program: Script in this folder; prints one line of JSON.
+        work: What it does.
+        package: Module that must be importable; None if it always is.
+        is_peer: Whether it runs in the peers' environment.
+        expected: (low, high) of reference rate / this row's rate, the bar; None: no bar.
+    """
+
+    name: str
+    program: str
+    work: Work
+    package: str | None = None
+    is_peer: bool = False
+    expected: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Rows that are compared; the first is the reference of the ratios."""
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+
+
+@dataclass
+class Measured:
+    """The rates of one row, steps per second, one for each round; or why there are none."""
+
+    row: Row
+    rates: list[float] = field(default_factory=list)
+    skipped: str | None = None
+
+    @property
+    def median(self) -> float:
+        """Median steps per second."""
+        return statistics.median(self.rates)
+
+
+def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
+    """Return erlctl, its bare update, TF-Agents' loop and Stable-Baselines3 on the same work."""
+    slow = replace(work, steps=max(work.steps // 20, 200))
+
+    def at_least(peer: str) -> tuple[float, float] | None:
+        return (floors[peer], float("inf")) if peer in floors else None
+
+    title = f"DQN, CartPole-v1, hidden {work.hidden}, batch {work.batch_size}"
+    return Suite(name, title, [
+        Row(name="erlctl", program="run_erlctl.py", work=work),
+        # Its ratio is (full step) / (update alone), turned round: rate against rate.
+        Row(name="erlctl, update alone", program="run_update.py", work=work,
+            expected=(1 / 1.5, float("inf"))),
+        Row(name="TF-Agents loop", program="run_tf_agents.py", work=slow,
+            expected=at_least("TF-Agents loop")),
+        Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
+            package="stable_baselines3", is_peer=True, expected=at_least("Stable-Baselines3")),
+    ])
+
+
+def algorithms() -> Suite:
+    """Return the algorithms beside DQN: what regularisation costs."""
+    work = Work(steps=20_000)
+    return Suite("algorithms", "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64", [
+        Row(name=name, program="run_erlctl.py", work=replace(work, algorithm=name))
+        for name in ("dqn", "munchausen_dqn")
+    ])
+
+
+def suites() -> list[Suite]:
+    """Return everything there is to measure."""
+    return [
+        cartpole("cartpole-64", Work(steps=30_000),
+                 floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
+        cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
+        algorithms(),
+    ]
+
+
+def is_importable(python: str, package: str) -> bool:
+    """Return whether `python` exists and finds `package`, without importing it."""
+    test = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+    try:
+        done = subprocess.run([python, "-c", test], check=False, capture_output=True)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def run_once(row: Row, python: str) -> float:
+    """Run one program in a process of its own and return its steps per second."""
+    done = subprocess.run(
+        [python, str(HERE / row.program), row.work.to_json()],
+        env=os.environ | ONE_THREAD, capture_output=True, text=True, check=False, timeout=1800,
+    )
+    if done.returncode:
+        raise SystemExit(f"{row.name} failed ({row.program}):\n{done.stderr}")
+    return float(json.loads(done.stdout.splitlines()[-1])["rate"])
+
+
+def measure(suite: Suite, rounds: int, peer_python: str) -> list[Measured]:
+    """Measure every row `rounds` times, the rows taking turns."""
+    results = [Measured(row) for row in suite.rows]
+    for result in results:
+        row = result.row
+        if row.package and not is_importable(peer_python, row.package):
+            result.skipped = f"{row.package} is not installed in {peer_python}"
+    for turn in range(rounds):
+        for result in results:
+            if result.skipped:
+                continue
+            python = peer_python if result.row.is_peer else sys.executable
+            result.rates.append(run_once(result.row, python))
+            print(f"  {turn + 1}/{rounds} {result.row.name}: {result.rates[-1]:,.0f}",
+                  file=sys.stderr, flush=True)
+    return results
+
+
+def verdict(row: Row, ratio: float) -> str:
+    """Return how a ratio stands against the row's bar."""
+    if row.expected is None:
+        return ""
+    low, high = row.expected
+    is_met = low <= ratio <= high
+    return f"at least {low:.3g}: {'met' if is_met else 'MISSED'}"
+
+
+def print_table(suite: Suite, results: Sequence[Measured]) -> None:
+    """Print medians, the range over rounds, and the reference's rate divided by each row's."""
+    reference = results[0].median
+    print(f"\n{suite.title}")
+    print(f"  {'':24}{'steps/s':>10}{'lowest':>10}{'highest':>10}{'ratio':>8}")
+    for result in results:
+        name = result.row.name
+        if result.skipped:
+            print(f"  {name:24}{result.skipped}")
+            continue
+        ratio = reference / result.median
+        print(f"  {name:24}{result.median:10,.0f}{min(result.rates):10,.0f}"
+              f"{max(result.rates):10,.0f}{ratio:8.2f}  {verdict(result.row, ratio)}".rstrip())
+
+
+def write_json(path: Path, measured: dict[str, list[Measured]]) -> None:
+    """Write every rate of every round, with the machine it was measured on."""
+    document = {
+        "machine": {
+            "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "suites": {
+            name: [
+                {"name": r.row.name, "program": r.row.program, "work": asdict(r.row.work),
+                 "steps_per_second": r.rates, "skipped": r.skipped}
+                for r in results
+            ]
+            for name, results in measured.items()
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown")
+
+
+def scaled(suite: Suite, scale: float) -> Suite:
+    """Return the suite with less or more work to time."""
+    rows = [
+        replace(row, work=replace(row.work, steps=max(1, round(row.work.steps * scale))))
+        for row in suite.rows
+    ]
+    return replace(suite, rows=rows)
+
+
+def main() -> None:
+    """Parse, measure, print, write."""
+    known = {suite.name: suite for suite in suites()}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=known, action="append", help="suite; may be repeated")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each program (default 5)")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on the timed steps")
+    peer_python = HERE.parent / ".venv-bench" / "bin" / "python"
+    parser.add_argument("--peer-python", default=str(peer_python), help="who has the peers")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file; default in results/")
+    options = parser.parse_args()
+    measured: dict[str, list[Measured]] = {}
+    for name in options.only or known:
+        suite = scaled(known[name], options.scale)
+        print(suite.title, file=sys.stderr)
+        measured[name] = measure(suite, options.rounds, options.peer_python)
+    for name, results in measured.items():
+        print_table(known[name], results)
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    output = options.output or HERE / "results" / f"speed-{stamp}.json"
+    write_json(output, measured)
+    print(f"\nEvery rate is in {output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The work that every program is given, and the one way to time it. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+# Rows in the replay before the first update; every program fills it with random actions.
+LEARNING_STARTS = 1000
+REPLAY_CAPACITY = 50_000
+TARGET_UPDATE_EVERY = 100
+EPSILON = 0.1
+LEARNING_RATE = 1e-3
+GAMMA = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Equal work: one update of `batch_size` transitions after every environment step.
+
+    Attributes:
+        environment: Gym's id.
+        algorithm: erlctl's name of the algorithm; peers run their DQN.
+        hidden: Units of each hidden layer.
+        batch_size: Transitions of an update.
+        warmup: Steps with updates before the clock starts: compilation, caches.
+        steps: Steps that are timed.
+    """
+
+    environment: str = "CartPole-v1"
+    algorithm: str = "dqn"
+    hidden: tuple[int, ...] = (64, 64)
+    batch_size: int = 64
+    warmup: int = 100
+    steps: int = 1000
+
+    def to_json(self) -> str:
+        """Return what `from_argv` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_argv(cls) -> Work:
+        """Return the work named by the first command-line argument."""
+        fields = json.loads(sys.argv[1])
+        return cls(**{**fields, "hidden": tuple(fields["hidden"])})
+
+
+def report(work: Work, advance: Callable[[int], None]) -> None:
+    """Call `advance(number of steps)` for the warm-up, then timed; print one line of JSON."""
+    advance(work.warmup)
+    start = time.perf_counter()
+    advance(work.steps)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"steps": work.steps, "seconds": seconds, "rate": work.steps / seconds}))
