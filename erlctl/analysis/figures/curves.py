@@ -1,0 +1,129 @@
+"""Learning curves: one line per variant with its interval over runs, one panel per environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from erlctl.analysis.data import RETURN, Metric, Run
+from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.grid import Aligned, align
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NAMES = {"mean": "mean", "iqm": "interquartile mean", "median": "median"}
+_FEW_LINES = 4
+_MANY_LINES = 8
+
+
+def curves(
+    runs: Sequence[Run], metric: Metric = RETURN, *, statistic: str = "mean",
+    by_wall_time: bool = False, show_seeds: bool = False, smooth: int = 1, style: str = "paper",
+    size: tuple[float, float] | None = None, title: str | None = None,
+) -> Figure:
+    """Draw a metric against steps or training time.
+
+    Args:
+        runs: Runs of any variants and environments, also unfinished ones.
+        metric: What is drawn.
+        statistic: "mean", "iqm" or "median" over runs; the band is its 95 % interval.
+        by_wall_time: Whether x is training time in seconds.
+        show_seeds: Whether every run is drawn faintly.
+        smooth: Points of the trailing moving average; 1 for none. Said in the caption.
+        style: "paper" or "slides".
+        size: Width and height in inches.
+        title: Heading; None: the metric and what it is drawn over.
+    """
+    environments = sorted({run.environment for run in runs})
+    variants = sorted({run.variant for run in runs})
+    pens = look_of.pens(variants)
+    handles: dict[str, Any] = {}
+    counts: dict[str, set[int]] = {variant: set() for variant in variants}
+    with look_of.drawing(style) as look:
+        figure, panels = look_of.panels(
+            len(environments), look, size=size, num_entries=len(variants)
+        )
+        for environment, panel in zip(environments, panels, strict=True):
+            for variant in variants:
+                members = [
+                    run for run in runs
+                    if run.variant == variant and run.environment == environment
+                ]
+                aligned = align(members, metric, by_wall_time=by_wall_time, smooth=smooth)
+                if not aligned.x.size:
+                    continue
+                counts[variant].add(len(aligned.values))
+                handles[variant] = draw_line(
+                    panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
+                    num_lines=len(variants),
+                )
+            panel.set_title(environment)
+            panel.set_ylabel(metric.label)
+            look_of.steps_axis(panel, by_wall_time=by_wall_time)
+        over = "training time" if by_wall_time else "steps"
+        look_of.finish(
+            figure, look, handles={name: handles[name] for name in variants if name in handles},
+            title=title or f"{metric.label} over {over}",
+            caption=_caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
+        )
+    return figure
+
+
+def draw_line(
+    panel: Any, aligned: Aligned, pen: look_of.Pen, statistic: str, *, show_seeds: bool = False,
+    num_lines: int = 1,
+) -> Any:
+    """Draw one variant into a panel; return the handle for the legend."""
+    x, centre = aligned.x, aligned.centre(statistic)
+    low, high = aligned.interval(statistic)
+    every = max(1, int(np.ceil(x.size / 10)))
+    (line,) = panel.plot(
+        x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker, markevery=every,
+        markeredgecolor="white", markeredgewidth=0.4,
+    )
+    opacity = 0.18 if num_lines <= _MANY_LINES else 0.07
+    panel.fill_between(x, low, high, color=pen.color, alpha=opacity, linewidth=0)
+    if show_seeds:
+        for row in aligned.values:
+            panel.plot(x, row, color=pen.color, alpha=0.3, linewidth=line.get_linewidth() * 0.4)
+    if num_lines <= _FEW_LINES:
+        _mark_shrinking(panel, aligned, centre, pen)
+    return line
+
+
+def _mark_shrinking(panel: Any, aligned: Aligned, centre: Any, pen: look_of.Pen) -> None:
+    """Write n where runs end early, so that nobody takes the rest of the line for all of them."""
+    counts = aligned.counts
+    falls = np.flatnonzero(np.diff(counts) < 0) + 1
+    last_shown = None
+    for point in falls[:6]:
+        if np.isfinite(centre[point]) and counts[point] != last_shown:
+            panel.annotate(
+                f"n={counts[point]}", (aligned.x[point], centre[point]), xytext=(0, 5),
+                textcoords="offset points", fontsize="x-small", color=pen.color, ha="center",
+            )
+            last_shown = counts[point]
+
+
+def _caption(
+    counts: dict[str, set[int]], statistic: str, *, smooth: int, show_seeds: bool
+) -> str:
+    numbers = sorted({number for found in counts.values() for number in found})
+    if not numbers:
+        return "No run has a value."
+    spread = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    parts = [f"Lines: {_NAMES[statistic]} over n = {spread} runs."]
+    least = 3 if statistic == "mean" else 5
+    if numbers[-1] >= least:
+        method = "Student t below 5 runs, studentised bootstrap from there" if (
+            statistic == "mean") else "BCa bootstrap"
+        parts.append(f"Bands: pointwise 95% interval over runs ({method}).")
+    if numbers[0] < least:
+        parts.append(f"No band below {least} runs.")
+    if show_seeds:
+        parts.append("Faint lines: single runs.")
+    parts.append(f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
+    return " ".join(parts)

@@ -1,0 +1,50 @@
+"""Figures to files: the format follows the name, the bytes follow the numbers alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from erlctl.analysis.figures import style as look_of
+from erlctl.errors import ErlctlError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Dates and program versions would make two drawings of the same numbers differ.
+_METADATA: Mapping[str, Mapping[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+}
+FORMATS = tuple(_METADATA)
+
+
+def render(figure: Figure, file_format: str, *, style: str = "paper") -> bytes:
+    """Return the bytes of a figure as "png", "svg" or "pdf"."""
+    stream = io.BytesIO()
+    with look_of.drawing(style):
+        figure.savefig(stream, format=file_format, metadata=dict(_METADATA[file_format]))
+    return stream.getvalue()
+
+
+def save(figure: Figure, path: Path, *, style: str = "paper") -> None:
+    """Write a figure; .png, .svg or .pdf.
+
+    Raises:
+        ErlctlError: The name ends in something else, or the folder does not exist.
+    """
+    file_format = path.suffix.removeprefix(".").lower()
+    if file_format not in FORMATS:
+        raise ErlctlError(
+            f"{path}: figures are written as {', '.join('.' + name for name in FORMATS)}",
+            fix=f"use for example -o {path.with_suffix('.pdf')}",
+        )
+    data = render(figure, file_format, style=style)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ErlctlError(f"{path}: {error.strerror}", fix="name a file in a folder that "
+                          "exists and can be written to") from error
