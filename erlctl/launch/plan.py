@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from erlctl import spec
-from erlctl.errors import Problem, SpecChangedError, SpecError
+from erlctl.errors import ErlctlError, Problem, SpecChangedError, SpecError
 from erlctl.launch.queue import label_of
 from erlctl.launch.results import RunResult
 from erlctl.runs.layout import RunPaths, read_run_json
+from erlctl.runs.lock import hold
+from erlctl.runs.store import write_json
 from erlctl.spec.schema import Experiment, RunSpec
 
 _DIFF_LINES = 12
@@ -39,6 +42,12 @@ class Planned:
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
         return self.action == "skip"
+
+    def mark_failed(self, reason: str) -> None:
+        """Write into run.json that the process died, which it could not do itself."""
+        with contextlib.suppress(OSError, ErlctlError), hold(self.paths.lock):
+            facts = json.loads(self.paths.run_json.read_bytes())
+            write_json(self.paths.run_json, {**facts, "status": "failed", "reason": reason})
 
     def as_skipped(self) -> RunResult:
         """Return the result of a run that was complete before."""
@@ -75,30 +84,28 @@ def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
 
 
 def _refuse_changed_specs(plan: Sequence[Planned]) -> None:
-    changed = [(planned, diff) for planned in plan if (diff := _spec_diff(planned))]
+    changed = [(planned, difference) for planned in plan if (difference := _spec_diff(planned))]
     if not changed:
         return
-    planned, diff = changed[0]
+    planned, difference = changed[0]
     others = f"\n  and {len(changed) - 1} more runs" if len(changed) > 1 else ""
     raise SpecChangedError(
-        f"{planned.paths.root} holds a run of another spec:\n" + "\n".join(diff) + others,
+        f"{planned.paths.root} holds a run of another spec:\n{difference}{others}",
         fix="undo the change, give the spec another `name:`, "
             "or add --fresh to move the old runs aside",
     )
 
 
-def _spec_diff(planned: Planned) -> list[str]:
+def _spec_diff(planned: Planned) -> str:
     """Return the lines that differ between the spec on disk and the one asked for."""
     try:
-        on_disk = planned.paths.spec.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return []  # no folder yet, or damaged: `execute` decides
-    asked_for = spec.dump(planned.run)
-    lines = difflib.unified_diff(
-        on_disk.splitlines(), asked_for.splitlines(), "on disk", "asked for", lineterm="", n=0,
-    )
-    shown = [f"    {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
-    return shown[:_DIFF_LINES] + (["    ..."] if len(shown) > _DIFF_LINES else [])
+        on_disk = spec.load_run(planned.paths.spec)
+    except SpecError:
+        return ""  # no folder yet, or damaged: `execute` decides
+    lines = spec.diff(on_disk, planned.run).splitlines()
+    changes = [f"    {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
+    shown = changes[:_DIFF_LINES] + (["    ..."] if len(changes) > _DIFF_LINES else [])
+    return "\n".join(shown)
 
 
 def refuse_duplicates(experiments: Sequence[Experiment]) -> None:

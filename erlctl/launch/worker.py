@@ -81,7 +81,7 @@ class _Programs:
             self._program = self._factory(run)
             self._key = key
             self._emit({"event": "compiled", "seconds": time.monotonic() - started})
-        self._program.reset(run.seed)
+        self._program.start(run.seed)
         return self._program
 
     def forget(self) -> None:
@@ -139,7 +139,7 @@ class Worker:
 
     def _outcome(self, task: Message) -> Message:
         outcome = self._execute(
-            spec.parse_run(task["run"], source="the parent's task"),
+            spec.parse_run(task["run"].encode(), "the parent's task"),
             Path(task["runs_dir"]),
             program_for=self._programs,
             should_stop=lambda: self._stop.signum,

@@ -1,0 +1,73 @@
+"""A batch of fake runs: specs, plan and pool without TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erlctl import spec
+from erlctl.launch.plan import plan_runs
+from erlctl.launch.pool import run_all
+from erlctl.launch.results import BatchResult
+
+FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fakes.py")))
+_SPEC = """
+name: demo
+environment: {{id: CartPole-v1}}
+agent: {{algorithm: dqn}}
+training: {{steps: {steps}, learning_starts: 1}}
+seeds: {seeds}
+{sweep}
+"""
+TWO_PROGRAMS = "sweep: {agent.gamma: [0.9, 0.99]}"
+
+
+@pytest.fixture()
+def make_spec(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a spec file."""
+
+    def make(steps: int = 20, seeds: int = 1, sweep: str = "", name: str = "spec.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(_SPEC.format(steps=steps, seeds=seeds, sweep=sweep))
+        return path
+
+    return make
+
+
+class Batch:
+    """Runs a spec's batch with fake workers and keeps what was reported.
+
+    Attributes:
+        events: Everything that the pool reported.
+    """
+
+    def __init__(self, path: Path, runs_dir: Path) -> None:
+        self.runs = spec.load(path).runs
+        self.runs_dir = runs_dir
+        self.events: list[dict[str, Any]] = []
+
+    def train(self, jobs: int = 2, **options: Any) -> BatchResult:
+        """Plan and train all runs."""
+        plan = plan_runs(self.runs, runs_dir=self.runs_dir, fresh=options.get("fresh", False))
+        options.setdefault("on_event", self.events.append)
+        return run_all(
+            plan, runs_dir=self.runs_dir, jobs=jobs, worker_command=FAKE_WORKER, **options
+        )
+
+
+@pytest.fixture()
+def make_batch(
+    make_spec: Callable[..., Path], runs_dir: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Batch]:
+    """Return a function that makes a batch of fake runs."""
+    monkeypatch.setenv("FAKE_COMPILATIONS", str(tmp_path / "compilations"))
+
+    def make(**spec_options: Any) -> Batch:
+        return Batch(make_spec(**spec_options), runs_dir)
+
+    return make

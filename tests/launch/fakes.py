@@ -1,0 +1,109 @@
+"""Runs without TensorFlow: a fake `execute` that keeps a step counter in the run directory.
+
+Started as a script it is a worker around that fake; `FAKE_TROUBLE` says what goes wrong in whom:
+`<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, once-kill, print, deaf.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from erlctl import spec
+from erlctl.errors import DivergedError
+from erlctl.launch import worker
+from erlctl.runs.layout import RunPaths
+
+STEP_SECONDS = 0.01
+
+
+@dataclass
+class Outcome:
+    """As `erlctl.training.loop.Outcome`."""
+
+    status: str
+    step: int
+    reason: str = ""
+    signum: int | None = None
+
+
+class FakeProgram:
+    """Notes its compilation in a file next to the runs directory."""
+
+    def __init__(self, run: spec.RunSpec) -> None:
+        with open(os.environ["FAKE_COMPILATIONS"], "a") as file:
+            file.write(f"{run.variant} {os.getpid()}\n")
+
+    def start(self, seed: int) -> None:
+        """Nothing to do."""
+
+
+def execute(
+    run: spec.RunSpec, runs_dir: Path, *, program_for: Any, should_stop: Any, fresh: bool,
+    on_event: Any,
+) -> Outcome:
+    """Count to the run's steps, ten milliseconds each."""
+    paths = RunPaths.of(runs_dir, run)
+    paths.root.mkdir(parents=True, exist_ok=True)
+    paths.spec.write_text(spec.dump(run))
+    program_for(run)
+    step = 0 if fresh else read_step(paths)
+    on_event({"event": "started", "step": step, "is_resumed": step > 0})
+    while step < run.training.steps:
+        signum = should_stop()
+        if signum is not None:
+            return _end(paths, "interrupted", step, f"stopped at step {step}", signum)
+        _trouble(run.seed, step, paths)
+        time.sleep(STEP_SECONDS)
+        step += 1
+        on_event({"event": "tick", "step": step, "steps_per_second": 1 / STEP_SECONDS})
+    return _end(paths, "complete", step)
+
+
+def read_step(paths: RunPaths) -> int:
+    """Return the step that a fake run has come to."""
+    return json.loads(paths.run_json.read_text())["step"] if paths.run_json.exists() else 0
+
+
+def _end(
+    paths: RunPaths, status: str, step: int, reason: str = "", signum: int | None = None
+) -> Outcome:
+    facts = {"status": status, "step": step, "reason": reason}
+    temporary = paths.root / ".tmp"
+    temporary.write_text(json.dumps(facts))
+    temporary.replace(paths.run_json)
+    return Outcome(status, step, reason, signum)
+
+
+def _trouble(seed: int, step: int, paths: RunPaths) -> None:
+    troubles = dict(item.split(":") for item in os.environ.get("FAKE_TROUBLE", "").split())
+    trouble = troubles.get(str(seed))
+    if trouble == "print":
+        print("an environment talks", flush=True)  # noqa: T201
+        os.write(1, b"in C as well\n")
+    if trouble == "deaf":
+        time.sleep(3600)
+    if step < 3:
+        return
+    if trouble == "raise":
+        raise RuntimeError("the environment broke\nin two lines")
+    if trouble == "exit":
+        sys.exit("the environment gave up")
+    if trouble == "diverge":
+        raise DivergedError("the loss is not finite at step 3")
+    if trouble == "kill" or (trouble == "once-kill" and not (paths.root / "killed").exists()):
+        (paths.root / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    time.sleep(float(os.environ.get("FAKE_IMPORT_SECONDS", "0")))
+    if os.environ.get("FAKE_TROUBLE") == "import":
+        raise ImportError("no tensorflow here")
+    worker.serve(lambda: (execute, FakeProgram))
