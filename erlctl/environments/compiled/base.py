@@ -58,6 +58,8 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         action: Spec of one action.
         reset_draws: Uniform numbers that one environment's `initial_state` reads.
         step_draws: Uniform numbers that one environment's `transition` reads.
+        carried: Names of state tensors that `restart` leaves alone, because the original keeps
+            them from one episode to the next; `reset` clears them as everything else.
         time_limit: Steps of an episode at most, or None.
     """
 
@@ -66,6 +68,7 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
     action: Any
     reset_draws: ClassVar[int] = 0
     step_draws: ClassVar[int] = 0
+    carried: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self, num_envs: int, generator: tf.random.Generator, *, time_limit: int | None = None
@@ -145,8 +148,12 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         self, batch: EnvironmentState, ended: tf.Tensor, draws: tf.Tensor
     ) -> EnvironmentState:
         """Return `batch` with the environments where `ended` (bool [N]) is true at a new FIRST."""
+        fresh = self.first(draws)
+        state = {name: batch.state[name] if name in self.carried else value
+                 for name, value in fresh.state.items()}
         return tf.nest.map_structure(
-            lambda new, old: tf.where(_along(ended, new), new, old), self.first(draws), batch
+            lambda new, old: tf.where(_along(ended, new), new, old),
+            fresh._replace(state=state), batch,
         )
 
     def time_step(self, batch: EnvironmentState) -> ts.TimeStep:
