@@ -1,0 +1,158 @@
+"""The command line: a group whose commands are imported when they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NoReturn
+
+import click
+
+from erlctl import __version__
+from erlctl.errors import ErlctlError, nearest
+
+# Name -> short help; `erlctl/cli/<name>.py` holds the command. The texts stand here so that
+# `erlctl --help` imports nothing.
+COMMANDS: Mapping[str, str] = MappingProxyType({
+    "train": "Train every run of a spec; the same line again resumes.",
+    "eval": "Evaluate the policy of finished or running runs.",
+    "compare": "Compare variants: returns with intervals over runs.",
+    "plot": "Draw learning curves and summaries into a file.",
+    "report": "Write a report of an experiment.",
+    "export": "Export the policy of a run.",
+    "validate": "Check specs and list their runs; nothing is started.",
+    "algorithms": "List the algorithms, or explain one.",
+    "environments": "List the environments, or explain one.",
+    "ls": "List runs with their status.",
+    "show": "Show one run in detail.",
+    "doctor": "Check this installation and machine.",
+    "fsck": "Check run directories for damage.",
+})
+EPILOG = """\b
+Exit codes:
+  0    all that was asked for is done
+  1    an error that you can mend
+  2    bad usage or a bad spec
+  3    some runs failed
+  4    a run diverged
+  5    damaged data
+  6    the run is busy in another process
+  75   preempted after a checkpoint: run the same line again
+  130  interrupted (SIGINT);  143 SIGTERM;  141 SIGPIPE
+"""
+_COMPLETE_VARIABLE = "_ERLCTL_COMPLETE"
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is used and lists commands without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"erlctl.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            guess = nearest(name, COMMANDS)
+            hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(COMMANDS)}"
+            ctx.fail(f"no such command {name!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
+def group() -> None:
+    """Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
+
+    \b
+    Example:
+      erlctl train experiments/quickstart.yaml
+      erlctl compare runs/quickstart
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code.
+
+    Errors that a user can mend are shown without a traceback; any other keeps it.
+
+    Args:
+        args: Arguments, those of the process if None.
+    """
+    instruction = os.environ.get(_COMPLETE_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(group, {}, "erlctl", _COMPLETE_VARIABLE, instruction))
+    sys.exit(_run(list(sys.argv[1:] if args is None else args)))
+
+
+def _run(args: list[str]) -> int:
+    try:
+        code = _invoke(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
+        return code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 130
+    except OSError as error:
+        code = _output_error(error)
+        if code is None:
+            raise
+        return code
+
+
+def _invoke(args: list[str]) -> int:
+    try:
+        with group.make_context("erlctl", args) as context:
+            group.invoke(context)
+        return 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("aborted", err=True)
+        return 130
+    except ErlctlError as error:
+        click.echo(f"{error}", err=True)
+        return error.exit_code
+
+
+def _output_error(error: OSError) -> int | None:
+    """Return the exit code if it is standard output that cannot be written, else None."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at exit and would complain; let it write into nothing.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 141
+        click.echo(f"cannot write to standard output: {error.strerror}", err=True)
+        return 1
+    return None

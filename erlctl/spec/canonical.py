@@ -51,10 +51,11 @@ def diff(a: RunSpec, b: RunSpec, a_name: str = "before", b_name: str = "after") 
 def plain(options: Options) -> dict[str, Any]:
     """Return an object as nested dictionaries, lists and scalars, as a spec would hold it."""
     hints = hints_of(type(options))
-    return {name: _plain(getattr(options, name), hint) for name, hint in hints.items()}
+    return {name: plain_value(getattr(options, name), hint) for name, hint in hints.items()}
 
 
-def _plain(value: Any, hint: Any) -> Any:  # noqa: ANN401
+def plain_value(value: Any, hint: Any) -> Any:  # noqa: ANN401
+    """Return a field's value, declared as `hint`, as a spec would hold it."""
     members = get_args(hint)
     if isinstance(value, Options):
         choice = _choice(hint)
@@ -66,7 +67,7 @@ def _plain(value: Any, hint: Any) -> Any:  # noqa: ANN401
             "start": float(value.start), "end": float(value.end), "steps": value.steps,
         }
     if isinstance(value, tuple):
-        return [_plain(item, members[0]) for item in value]
+        return [plain_value(item, members[0]) for item in value]
     if isinstance(value, Mapping):
         return {key: value[key] for key in sorted(value)}
     is_float = float in (hint, *members) and int not in members
