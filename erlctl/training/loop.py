@@ -76,7 +76,6 @@ def train(
     """
     total = run.training.steps
     pace = _Pace(run.environment.num_envs)
-    interval = _Interval(program.step)
     while program.step < total:
         signum = should_stop()
         if signum is not None:
@@ -84,18 +83,17 @@ def train(
             return Outcome("interrupted", program.step, f"stopped at step {program.step}", signum)
         before = program.step
         chunk = pace.advance(program, _next_stop(run, before) - before)
-        interval.add(chunk)
         recorder.episodes(chunk.episodes)
         recorder.tick(chunk.step, pace.steps_per_second)
         if chunk.diverged_at is not None:
             reason = f"the loss is not finite at step {chunk.diverged_at}"
             return Outcome("diverged", chunk.step, reason)
-        _events(program, run, recorder, interval, before, chunk.step)
+        _events(program, run, recorder, pace, before, chunk.step)
     return Outcome("complete", program.step)
 
 
 def _events(
-    program: Program, run: RunSpec, recorder: Recorder, interval: _Interval, before: int, now: int
+    program: Program, run: RunSpec, recorder: Recorder, pace: _Pace, before: int, now: int
 ) -> None:
     is_end = now >= run.training.steps
 
@@ -103,7 +101,8 @@ def _events(
         return is_end or before // every != now // every
 
     if due(run.logging.every):
-        recorder.progress(interval.close(program))
+        row = {"step": now, "updates": program.updates, **program.interval_metrics()}
+        recorder.progress({**row, "steps_per_second": pace.interval_rate()})
     if due(run.evaluation.every):
         recorder.evaluation(now, *program.evaluate(run.evaluation.episodes))
     if due(run.checkpoint.every):
@@ -125,6 +124,7 @@ class _Pace:
         self._num_envs = num_envs
         self._chunk = _FIRST_CHUNK
         self.steps_per_second = 0.0
+        self._steps, self._seconds = 0, 0.0
 
     def advance(self, program: Program, num_steps: int) -> Chunk:
         """Advance by `num_steps` or by one chunk, whichever is less."""
@@ -133,37 +133,14 @@ class _Pace:
         chunk = program.advance(vector_steps * self._num_envs)
         seconds = max(time.monotonic() - started, 1e-9)
         self.steps_per_second = vector_steps * self._num_envs / seconds
+        self._steps += vector_steps * self._num_envs
+        self._seconds += seconds
         wanted = int(vector_steps / seconds * _CHUNK_SECONDS)
         self._chunk = max(1, min(wanted, self._chunk * 4))
         return chunk
 
-
-class _Interval:
-    """Training episodes and time since the last row of progress."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-        self._started = time.monotonic()
-        self._episodes: list[Episodes] = []
-
-    def add(self, chunk: Chunk) -> None:
-        """Take in a chunk."""
-        self._episodes.append(chunk.episodes)
-
-    def close(self, program: Program) -> dict[str, float]:
-        """Return the row of the interval and begin a new one."""
-        returns = np.concatenate([e.returns for e in self._episodes])
-        lengths = np.concatenate([e.lengths for e in self._episodes])
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        row: dict[str, float] = {
-            "step": program.step, "updates": program.updates, "episodes": len(returns),
-            "steps_per_second": (program.step - self._step) / seconds,
-        }
-        if len(returns):
-            row |= {
-                "return_mean": float(returns.mean()), "return_std": float(returns.std()),
-                "length_mean": float(lengths.mean()),
-            }
-        row |= program.interval_metrics() | program.behaviour()
-        self._step, self._started, self._episodes = program.step, time.monotonic(), []
-        return row
+    def interval_rate(self) -> float:
+        """Return the training steps per second since the last call, evaluations left out."""
+        rate = self._steps / max(self._seconds, 1e-9)
+        self._steps, self._seconds = 0, 0.0
+        return rate

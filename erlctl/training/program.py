@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tf_agents.policies import policy_saver
 
 from erlctl.agents import build_agent
 from erlctl.agents.base import AgentContext
@@ -43,6 +44,16 @@ class Episodes:
     steps: np.ndarray
     returns: np.ndarray
     lengths: np.ndarray
+
+
+class EpisodeSums(NamedTuple):
+    """Sums over training episodes; all but `total` since the last row of progress."""
+
+    count: float
+    returns: float
+    squares: float
+    lengths: float
+    total: float
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class Program:
             "diverged_at": tf.Variable(-1, dtype=tf.int64, trainable=False),
             "loss_sum": tf.Variable(0.0, trainable=False),
             "loss_count": tf.Variable(0.0, trainable=False),
+            "episodes": tf.Variable(tf.zeros(len(EpisodeSums._fields), tf.float64)),
         }
         num_envs = run.environment.num_envs
         self._environment = environments.make(
@@ -205,24 +217,37 @@ class Program:
             returns=returns[rows, columns].astype(np.float64),
             lengths=lengths[rows, columns].astype(np.int64),
         )
+        self._count(episodes)
         diverged_at = int(self._counters["diverged_at"].numpy())
         return Chunk(
             self.step, self.updates, None if diverged_at < 0 else diverged_at, episodes
         )
 
     def interval_metrics(self) -> dict[str, float]:
-        """Return the mean loss since the last call and diagnostics of a fresh batch; {} before
-        the first update."""
-        count = float(self._counters["loss_count"].numpy())
-        if count == 0:
-            return {}
-        loss = float(self._counters["loss_sum"].numpy()) / count
+        """Return the figures of the interval since the last call; what is unknown is absent.
+
+        Training returns and lengths, the mean loss, diagnostics of a fresh batch, and the behaviour
+        policy's epsilon and temperature.
+        """
+        sums = EpisodeSums(*self._counters["episodes"].numpy())
+        figures = {"episodes": sums.total}
+        if sums.count:
+            mean = sums.returns / sums.count
+            figures |= {
+                "return_mean": mean,
+                "return_std": max(sums.squares / sums.count - mean * mean, 0.0) ** 0.5,
+                "length_mean": sums.lengths / sums.count,
+            }
+        updates = float(self._counters["loss_count"].numpy())
+        if updates:
+            figures["loss"] = float(self._counters["loss_sum"].numpy()) / updates
+            figures |= {name: float(value) for name, value in self._diagnose().items()}
+        self._counters["episodes"].assign(EpisodeSums(0, 0, 0, 0, sums.total))
         for name in ("loss_sum", "loss_count"):
             self._counters[name].assign(0.0)
-        return {"loss": loss, **{k: float(v) for k, v in self._diagnose().items()}}
+        return figures | self._behaviour()
 
-    def behaviour(self) -> dict[str, float]:
-        """Return the behaviour policy's epsilon and temperature at this step, where it has them."""
+    def _behaviour(self) -> dict[str, float]:
         policy = self.collect_policy
         if not isinstance(policy, PreferencePolicy):
             return {}
@@ -239,6 +264,19 @@ class Program:
             policy: "evaluation" (the spec's) or "collect".
         """
         return self._evaluator.evaluate(num_episodes, seed=seed, policy=policy)
+
+    def export_policy(self, folder: str) -> None:
+        """Write the evaluation policy as a TF-Agents SavedModel (`tf.saved_model.load`)."""
+        policy = self._agent.acting_policy(self.run.evaluation.policy, None, random_steps=0)
+        policy_saver.PolicySaver(policy).save(folder)
+
+    def _count(self, episodes: Episodes) -> None:
+        # One by one: the sums must not depend on where a chunk was cut.
+        count, returns, squares, lengths, total = self._counters["episodes"].numpy()
+        for value, length in zip(episodes.returns, episodes.lengths, strict=True):
+            count, total = count + 1, total + 1
+            returns, squares, lengths = returns + value, squares + value * value, lengths + length
+        self._counters["episodes"].assign(EpisodeSums(count, returns, squares, lengths, total))
 
     def _advance_graph(self, vector_steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
         num_envs = self.run.environment.num_envs
