@@ -8,7 +8,8 @@ import sys
 
 import click
 
-FORMATS = ("table", "json", "csv", "markdown", "latex")
+from erlctl.cli import options
+
 KINDS = ("final", "best", "area", "steps")
 
 
@@ -34,12 +35,11 @@ KINDS = ("final", "best", "area", "steps")
               help="Put different environments and evaluation protocols together.")
 @click.option("--spec-diff/--no-spec-diff", default=True, show_default=True,
               help="Show where the specs of the variants differ.")
-@click.option("--format", "output_format", type=click.Choice(FORMATS), default="table",
-              show_default=True, help="What is printed.")
+@options.format_option("table", "json", "csv", "markdown", "latex")
 def compare(
     paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,
     threshold: float | None, baseline: str | None, by: str, include_unfinished: bool, force: bool,
-    spec_diff: bool, output_format: str,
+    spec_diff: bool, fmt: str,
 ) -> None:
     """Say which variant is better, and how sure that is.
 
@@ -72,6 +72,6 @@ def compare(
         by=by, spec_differences=spec_diff, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
     )
-    click.echo(render.FORMATS[output_format](comparison, layout), nl=False)
+    click.echo(render.FORMATS[fmt](comparison, layout), nl=False)
     if not comparison.num_used:
         raise nothing_usable(loaded)

@@ -16,6 +16,7 @@ from typing import Any
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_SMALL_PRINT = 1.75  # characters of an average sentence that fit into one em
 MANY = 6  # from here on the legend stands in a column of its own
 
 
@@ -116,25 +117,33 @@ def panels(
 
 
 def finish(
-    figure: Any, look: Look, *, title: str, caption: str, handles: Mapping[str, Any] | None = None,
-    legend_title: str | None = None,
+    figure: Any, look: Look, *, title: str, caption: str, handles: Mapping[str, Any] | None = None
 ) -> None:
     """Add title, legend (outside, so that it never hides data) and the caption line."""
-    figure.suptitle(title, fontsize=look.font * 1.15)
-    if handles:
-        is_long = len(handles) >= MANY or sum(map(len, handles)) * look.font > 1150 * (
-            figure.get_figwidth() / 7)
+    handles = handles or {}
+    if handles and not _needs_column(figure, look, handles):
+        # As the title of the legend: the layout would put a heading of its own on top of it.
         figure.legend(
-            list(handles.values()), list(handles), title=legend_title,
-            loc="outside right upper" if is_long else "outside upper center",
-            ncols=1 if is_long else len(handles), handlelength=3.2,
+            list(handles.values()), list(handles), title=title, loc="outside upper center",
+            title_fontsize=look.font * 1.15, ncols=len(handles), handlelength=3.2,
+            borderaxespad=0.2, columnspacing=1.4,
         )
-    # About 1.9 characters fit into one em of the small print.
-    width = max(30, int(figure.get_figwidth() * 72 / (look.font * 0.8) * 1.9))
+    else:
+        figure.suptitle(title, fontsize=look.font * 1.15)
+        if handles:
+            figure.legend(list(handles.values()), list(handles), loc="outside right upper",
+                          handlelength=3.2)
+    characters = max(30, int(figure.get_figwidth() * 72 / (look.font * 0.8) * _SMALL_PRINT))
     figure.supxlabel(
-        "\n".join(textwrap.wrap(caption, width)), fontsize=look.font * 0.8, x=0.01, ha="left",
+        "\n".join(textwrap.wrap(caption, characters)), fontsize=look.font * 0.8, x=0.01, ha="left",
         color="0.25",
     )
+
+
+def _needs_column(figure: Any, look: Look, handles: Mapping[str, Any]) -> bool:
+    """Whether the legend is too long for one line above the panels."""
+    ems = sum(len(name) * 0.6 + 5.5 for name in handles)
+    return len(handles) >= MANY or ems * look.font * 0.9 > figure.get_figwidth() * 72
 
 
 def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
