@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,7 +248,7 @@ def read_run_json(paths: RunPaths) -> dict[str, Any]:
     problem: str | None = None
     facts: dict[str, Any] = {}
     try:
-        facts = _load_object(paths.run_json)
+        facts = load_object(paths.run_json)
     except FileNotFoundError:
         facts = {"status": "pending", "reason": None, "step": 0}
     except (OSError, ValueError, RecursionError) as error:
@@ -264,10 +265,16 @@ def read_run_json(paths: RunPaths) -> dict[str, Any]:
     return facts
 
 
-def _load_object(path: Path) -> dict[str, Any]:
-    size = path.stat().st_size
-    if size > _MAX_RUN_JSON_BYTES:
-        raise ValueError(f"{size} bytes, at most {_MAX_RUN_JSON_BYTES} expected")
+def load_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a regular file of reasonable size.
+
+    Raises:
+        OSError: It is not there or cannot be read.
+        ValueError: It holds something else.
+    """
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_RUN_JSON_BYTES:
+        raise ValueError(f"expected a regular file of at most {_MAX_RUN_JSON_BYTES} bytes")
     loaded = json.loads(path.read_bytes())
     if not isinstance(loaded, dict):
         raise ValueError(f"expected an object, got {type(loaded).__name__}")

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def hold(path: Path) -> Iterator[None]:
         ErlctlError: The file cannot be opened or the file system has no locks.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise ErlctlError(
             f"{path}: cannot be opened for locking: {error.strerror}",
@@ -66,8 +66,9 @@ def hold(path: Path) -> Iterator[None]:
         ) from error
     try:
         _acquire(descriptor, path)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(identity()).encode() + b"\n", 0)
+        with suppress(OSError):  # a full disk: the lock counts, not what stands in it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(identity()).encode() + b"\n", 0)
         yield
     finally:
         os.close(descriptor)  # drops the lock; the file stays, removing it would race
@@ -78,7 +79,7 @@ def _acquire(descriptor: int, path: Path) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            break
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise ErlctlError(
@@ -88,6 +89,16 @@ def _acquire(descriptor: int, path: Path) -> None:
             if time.monotonic() > deadline:
                 raise RunBusyError(_who_holds(path)) from error
             time.sleep(0.01)
+    if not _is_at(descriptor, path):
+        raise RunBusyError(f"{path.parent}: another process has just moved it aside")
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether the locked file is still the one called `path`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _who_holds(path: Path) -> str:

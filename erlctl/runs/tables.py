@@ -9,16 +9,23 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 PROGRESS_HEAD = ("step", "updates", "episodes", "return_mean", "return_std", "length_mean", "loss")
+# The same for every algorithm, empty where one has none: the header stands before the first update.
+DIAGNOSTIC_COLUMNS = (
+    "q_mean", "action_gap", "preference_max", "entropy", "kl_to_target", "clipped_fraction",
+    "gradient_norm",
+)
 PROGRESS_TAIL = ("epsilon", "temperature", "steps_per_second", "wall_seconds")
-PROGRESS_COLUMNS = PROGRESS_HEAD + PROGRESS_TAIL
+PROGRESS_COLUMNS = PROGRESS_HEAD + DIAGNOSTIC_COLUMNS + PROGRESS_TAIL
 EVALUATION_COLUMNS = ("step", "episode", "return", "length", "wall_seconds")
 MONITOR_COLUMNS = ("r", "l", "t")
 WALL_CLOCK_COLUMNS = frozenset({"steps_per_second", "wall_seconds", "t"})
@@ -29,36 +36,42 @@ _MAX_TABLE_BYTES = 512 * 2**20  # a foreign folder may hold a sparse file of ter
 def progress_columns(names: Iterable[str]) -> tuple[str, ...]:
     """Return the header of progress.csv for rows with the keys `names`.
 
-    Diagnostics of the algorithm stand between the fixed columns, in the order of `names`.
+    What is not among the fixed columns stands after the common diagnostics, in the given order.
     """
-    diagnostics = tuple(name for name in names if name not in PROGRESS_COLUMNS)
-    return PROGRESS_HEAD + diagnostics + PROGRESS_TAIL
+    own = tuple(name for name in names if name not in PROGRESS_COLUMNS)
+    return PROGRESS_HEAD + DIAGNOSTIC_COLUMNS + own + PROGRESS_TAIL
 
 
 class TableWriter:
     """Appends rows to a CSV file.
 
     Rows are kept in memory until `flush`; `offset` counts them as written. An existing file is
-    continued under its own header, whatever `columns` says.
+    continued under its own header, whatever `columns` says, after its last whole line.
 
     Args:
-        path: The file; created with its header if it is missing or has no whole header line.
+        path: The file; created with its header if it is missing or has no whole header line. A
+            symbolic link is refused: it may point out of the run directory.
         columns: Header.
         preamble: A line before the header, starting with "#".
+        offset: Cut the file back to this length first.
 
     Attributes:
         columns: The header that rows are written under.
         offset: Length of the file in bytes with all rows appended so far.
     """
 
-    def __init__(self, path: Path, columns: Iterable[str], *, preamble: str = "") -> None:
+    def __init__(
+        self, path: Path, columns: Iterable[str], *, preamble: str = "", offset: int | None = None
+    ) -> None:
         self.path = path
         self.columns = tuple(columns)
         self._pending: list[bytes] = []
         self._descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+            path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
         )
-        self.offset = os.fstat(self._descriptor).st_size
+        size = os.fstat(self._descriptor).st_size
+        self.truncate(_end_of_last_line(self._descriptor, size if offset is None else
+                                        min(size, offset)))
         existing = read_header(path)
         if existing is not None:
             self.columns = existing
@@ -112,6 +125,18 @@ class TableWriter:
             os.close(self._descriptor)
 
 
+def _end_of_last_line(descriptor: int, size: int) -> int:
+    """Return the length of the first `size` bytes without a torn line at their end."""
+    end = size
+    while end > 0:
+        start = max(0, end - 4096)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
 def _field(value: Any) -> str:  # noqa: ANN401 - a Python or NumPy scalar or None
     if value is None:
         return ""
@@ -146,7 +171,7 @@ class Table:
         preamble: The line before the header, without its newline; "" if there is none.
     """
 
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     preamble: str = ""
 
@@ -162,9 +187,11 @@ def read_table(path: Path) -> Table:
     """
     problems: list[str] = []
     try:
-        size = os.stat(path).st_size
-        if size > _MAX_TABLE_BYTES:
-            return Table(problems=[f"{path.name}: {size} bytes is more than a run writes; not read"])
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):  # a link may point anywhere, a pipe may never end
+            return Table(problems=[f"{path.name}: not a regular file; not read"])
+        if status.st_size > _MAX_TABLE_BYTES:
+            return Table(problems=[f"{path.name}: {status.st_size} bytes, too large; not read"])
         data = Path(path).read_bytes()
     except OSError as error:
         return Table(problems=[f"{path.name}: {error.strerror}"])
@@ -194,7 +221,7 @@ def _whole_lines(data: bytes, name: str, problems: list[str]) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _parse_fast(body: str, width: int) -> np.ndarray | None:
+def _parse_fast(body: str, width: int) -> npt.NDArray[np.float64] | None:
     """Return the rows [n, width] of a faultless body, None for any other."""
     if not body:
         return np.empty((0, width))
@@ -215,7 +242,7 @@ def _parse_fast(body: str, width: int) -> np.ndarray | None:
 
 def _parse_tolerant(
     body: str, width: int, name: str, first_line: int, problems: list[str]
-) -> np.ndarray:
+) -> npt.NDArray[np.float64]:
     rows: list[list[float]] = []
     bad: list[int] = []
     for number, line in enumerate(body.split("\n")[:-1], start=first_line):

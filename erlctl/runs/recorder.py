@@ -1,0 +1,252 @@
+"""Writes what the training loop tells: tables, event file, checkpoints, run.json."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from erlctl.errors import DivergedError
+from erlctl.runs import catalogue, checkpoints, provenance
+from erlctl.runs.layout import RunPaths
+from erlctl.runs.manifest import Manifest
+from erlctl.runs.preflight import free_bytes, megabytes, state_bytes
+from erlctl.runs.record import RunRecord, write_log
+from erlctl.runs.tables import (
+    EVALUATION_COLUMNS,
+    MONITOR_COLUMNS,
+    TableWriter,
+    progress_columns,
+)
+from erlctl.spec.schema import RunSpec
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+_FLUSH_SECONDS = 1.0
+_RUN_JSON_SECONDS = 10.0
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Program(Protocol):
+    """The part of `training.program.Program` that storage needs."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def weights_names(self) -> frozenset[str]: ...
+    @property
+    def replay_names(self) -> frozenset[str]: ...
+    def state(self) -> Mapping[str, Any]: ...
+
+
+class Episodes(Protocol):
+    """Training episodes in the order they ended."""
+
+    @property
+    def returns(self) -> np.ndarray: ...
+    @property
+    def lengths(self) -> np.ndarray: ...
+
+
+class RunRecorder:
+    """The `training.loop.Recorder` of a run directory whose lock is held.
+
+    Args:
+        run: Resolved spec.
+        paths: Run directory.
+        program: At the step of `manifest`, or fresh.
+        record: run.json.
+        fingerprint: SHA-256 of spec.yaml.
+        manifest: The checkpoint that `program` was restored from; the append-only files are cut
+            back to its offsets. None begins them anew.
+        on_event: Told of evaluations, checkpoints, messages and ticks.
+
+    Attributes:
+        step: Environment steps done, as far as it was told.
+        saved_step: Step of the newest full checkpoint, None before the first.
+    """
+
+    def __init__(
+        self, run: RunSpec, paths: RunPaths, program: Program, record: RunRecord,
+        fingerprint: str, manifest: Manifest | None, on_event: OnEvent,
+    ) -> None:
+        self._run, self._paths, self._program = run, paths, program
+        self._record, self._on_event = record, on_event
+        self._fingerprint = fingerprint
+        offsets = manifest.offsets if manifest else {}
+        extra = manifest.extra if manifest else {}
+        self.saved_step = manifest.step if manifest else None
+        self.step = self.saved_step or 0
+        self._best_return = _or(extra.get("best_return"), -math.inf)
+        self._best_step: int | None = extra.get("best_step")
+        self._seconds_before = _or(extra.get("wall_seconds"), 0.0)
+        self._started = self._flushed = self._recorded = time.monotonic()
+        self._warned: set[str] = set()
+        self._open_tables(offsets)
+        self._report_lost_rows(offsets)
+
+    def _open_tables(self, offsets: Mapping[str, int]) -> None:
+        paths = self._paths
+        head = {"t_start": time.time(), "env_id": self._run.environment.id}
+        self._tables = {
+            "progress": TableWriter(
+                paths.progress, progress_columns(()), offset=offsets.get("progress", 0)
+            ),
+            "evaluations": TableWriter(
+                paths.evaluations, EVALUATION_COLUMNS, offset=offsets.get("evaluations", 0)
+            ),
+            "monitor": TableWriter(
+                paths.monitor, MONITOR_COLUMNS, preamble=f"#{json.dumps(head)}",
+                offset=offsets.get("monitor", 0),
+            ),
+        }
+        self._events = None
+        if self._run.logging.tensorboard:
+            from erlctl.runs.tensorboard import EventFile  # imports TensorBoard only where it is used
+
+            self._events = EventFile(paths.tensorboard, offsets.get("tensorboard", 0))
+
+    def _report_lost_rows(self, offsets: Mapping[str, int]) -> None:
+        for name, file in self._files().items():
+            if file.offset < offsets.get(name, 0):
+                self.message(
+                    f"{file.path.name} has {file.offset} of the {offsets[name]} bytes that it had "
+                    "at the checkpoint: rows are missing"
+                )
+
+    def _files(self) -> dict[str, Any]:
+        return {**self._tables, **({"tensorboard": self._events} if self._events else {})}
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds that the run has taken over all attempts, lost work left out."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def episodes(self, episodes: Episodes) -> None:
+        """Write training episodes to monitor.csv."""
+        seconds = round(self.wall_seconds, 6)
+        for value, length in zip(episodes.returns, episodes.lengths, strict=True):
+            self._tables["monitor"].append({"r": value, "l": length, "t": seconds})
+
+    def progress(self, row: Mapping[str, float]) -> None:
+        """Write a row of progress.csv and of the event file; absent figures stay empty."""
+        row = {**row, "wall_seconds": self.wall_seconds}
+        table = self._tables["progress"]
+        if unknown := set(row) - set(table.columns) - self._warned:
+            self._warned |= unknown
+            self.message(f"progress.csv has no column for {', '.join(sorted(unknown))}")
+        table.append(row)
+        if self._events:
+            self._events.row(row)
+
+    def evaluation(self, step: int, returns: np.ndarray, lengths: np.ndarray) -> None:
+        """Write an evaluation; the weights are kept if its mean return is the best so far."""
+        seconds = self.wall_seconds
+        for episode, (value, length) in enumerate(zip(returns, lengths, strict=True)):
+            self._tables["evaluations"].append({
+                "step": step, "episode": episode, "return": value, "length": length,
+                "wall_seconds": seconds,
+            })
+        summary = {
+            "return_mean": float(np.mean(returns)), "return_std": float(np.std(returns)),
+            "length_mean": float(np.mean(lengths)),
+        }
+        if self._events:
+            self._events.evaluation(step, summary)
+        self._on_event(
+            {"event": "evaluation", "step": step, "episodes": len(returns), **summary}
+        )
+        if summary["return_mean"] > self._best_return and self._save(step, best=True):
+            self._best_return, self._best_step = summary["return_mean"], step
+
+    def checkpoint(self, step: int) -> None:
+        """Save everything; a full disk is said, and the run goes on with the last checkpoint."""
+        if step != self.saved_step and self._save(step):
+            self.saved_step = step
+            self._record.save(step=step, checkpoint=step)
+            self._recorded = time.monotonic()
+            catalogue.prune(
+                self._paths, keep=self._run.checkpoint.keep, best_step=self._best_step
+            )
+            self._on_event({"event": "checkpoint", "step": step})
+
+    def _save(self, step: int, *, best: bool = False) -> bool:
+        self._check_finite(step)
+        state = self._state_to_save(best=best)
+        try:
+            self._sync()
+            checkpoints.save(
+                state, self._paths, step=step, fingerprint=self._fingerprint, resumable=not best,
+                has_replay=self._run.checkpoint.replay and not best,
+                offsets={name: file.offset for name, file in self._files().items()},
+                versions=provenance.versions(),
+                extra={"best_return": self._best_return, "best_step": self._best_step,
+                       "wall_seconds": self.wall_seconds},
+            )
+        except OSError as error:
+            if error.errno not in _DISK_IS_FULL:
+                raise
+            self._warn_of_full_disk(step, state)
+            return False
+        return True
+
+    def _state_to_save(self, *, best: bool) -> dict[str, Any]:
+        state = self._program.state()
+        if best:
+            return {name: state[name] for name in self._program.weights_names}
+        left_out = frozenset() if self._run.checkpoint.replay else self._program.replay_names
+        return {name: value for name, value in state.items() if name not in left_out}
+
+    def _check_finite(self, step: int) -> None:
+        """Weights may have gone bad in the very last update, whose loss was still finite."""
+        state = self._program.state()
+        for name in sorted(self._program.weights_names):
+            value = tf.convert_to_tensor(state[name])
+            if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
+                raise DivergedError(f"{name} is not finite at step {step}")
+
+    def _warn_of_full_disk(self, step: int, state: Mapping[str, Any]) -> None:
+        if "disk" not in self._warned:
+            self._warned.add("disk")
+            self.message(
+                f"the disk is full: no checkpoint at step {step} ({megabytes(state_bytes(state))} "
+                f"needed, {megabytes(free_bytes(self._paths.root))} free); the last one is kept, "
+                "the next one is tried at its time"
+            )
+
+    def message(self, text: str) -> None:
+        """Write a sentence to log.txt and tell it."""
+        write_log(self._paths.log, text)
+        self._on_event({"event": "message", "text": text})
+
+    def tick(self, step: int, steps_per_second: float) -> None:
+        """Bring rows to the files now and then, so that others can watch the run."""
+        self.step = step
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_SECONDS:
+            self._flushed = now
+            for file in self._files().values():
+                file.flush()
+        if now - self._recorded > _RUN_JSON_SECONDS:
+            self._recorded = now
+            self._record.save(step=step, durable=False)
+        self._on_event({"event": "tick", "step": step, "steps_per_second": steps_per_second})
+
+    def _sync(self) -> None:
+        for file in self._files().values():
+            file.sync()
+
+    def close(self) -> None:
+        """Bring everything to the files and close them."""
+        for file in self._files().values():
+            file.close()
+
+
+def _or(value: Any, default: float) -> float:  # noqa: ANN401 - what stands in a manifest
+    return float(value) if isinstance(value, (int, float)) else default

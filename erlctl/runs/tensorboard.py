@@ -1,0 +1,100 @@
+"""One append-only TensorBoard event file per run, under the tag names of CleanRL and SB3.
+
+`tf.summary` opens a new file per process and writes one record per scalar, so a resumed run's
+curves go back in time. Here a row is one record, and the file is cut back like the CSV files.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+FILE_NAME = "events.out.tfevents.run"
+
+# Column of a row -> tags. Other columns become `reg/<column>`.
+TAGS: Mapping[str, tuple[str, ...]] = {
+    "step": (),
+    "wall_seconds": ("time/time_elapsed",),
+    "updates": ("train/n_updates",),
+    "episodes": ("time/episodes",),
+    "return_mean": ("charts/episodic_return", "rollout/ep_rew_mean"),
+    "return_std": ("rollout/ep_rew_std",),
+    "length_mean": ("charts/episodic_length", "rollout/ep_len_mean"),
+    "loss": ("losses/td_loss", "train/loss"),
+    "q_mean": ("losses/q_values",),
+    "epsilon": ("charts/epsilon", "rollout/exploration_rate"),
+    "steps_per_second": ("charts/SPS", "time/fps"),
+}
+EVALUATION_TAGS: Mapping[str, tuple[str, ...]] = {
+    "return_mean": ("eval/mean_reward", "eval/episodic_return"),
+    "return_std": ("eval/std_reward",),
+    "length_mean": ("eval/mean_ep_length",),
+}
+
+
+class EventFile:
+    """Writes scalars to the run's event file.
+
+    Args:
+        folder: `tensorboard/` of the run; made if missing.
+        offset: Cut the file back to this length first; 0 begins anew.
+
+    Attributes:
+        path: The file.
+        offset: Its length with everything written so far.
+    """
+
+    def __init__(self, folder: Path, offset: int = 0) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.path = folder / FILE_NAME
+        self._file = open(self.path, "ab")  # noqa: SIM115 - open as long as the run
+        os.ftruncate(self._file.fileno(), min(offset, os.fstat(self._file.fileno()).st_size))
+        self.offset = os.fstat(self._file.fileno()).st_size
+        self._records = RecordWriter(self)
+        if self.offset == 0:
+            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Write a row of progress.csv at its `step`; missing values are left out."""
+        self._scalars(
+            row["step"],
+            ((tag, value) for column, value in row.items() if value is not None
+             for tag in TAGS.get(column, (f"reg/{column}",))),
+        )
+
+    def evaluation(self, step: int, summary: Mapping[str, float]) -> None:
+        """Write an evaluation: `return_mean`, `return_std`, `length_mean`."""
+        self._scalars(step, ((tag, summary[column]) for column, tags in EVALUATION_TAGS.items()
+                             for tag in tags))
+
+    def _scalars(self, step: int, scalars: Iterable[tuple[str, Any]]) -> None:
+        values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars]
+        self._write(Event(wall_time=time.time(), step=int(step), summary=Summary(value=values)))
+
+    def _write(self, event: Event) -> None:
+        self._records.write(event.SerializeToString())
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; what `RecordWriter` writes to."""
+        self._file.write(data)
+        self.offset += len(data)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Flush, and wait until it is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._file.close()
