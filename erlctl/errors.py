@@ -9,7 +9,7 @@
     |- DivergedError (4)        loss, reward, observation or weights not finite
     |- DamagedError (5)         no usable data left, nothing was deleted
     |- RunBusyError (6)         another living process holds the run
-    `- Interrupted (130, 143, 75)   a signal or a time budget ended the work; a checkpoint was written
+    `- Interrupted (130, 143, 75)   a signal or a time budget ended it; a checkpoint was written
 
 `assert` is for our own mistakes only; everything here is shown without a traceback.
 """
@@ -20,6 +20,7 @@ import difflib
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class ErlctlError(Exception):
@@ -126,7 +127,7 @@ class Interrupted(ErlctlError):  # noqa: N818 - not an error of anybody's making
         signum: The signal, or None for an exhausted time budget.
     """
 
-    _CODES = {
+    _CODES: ClassVar[dict[int, int]] = {
         signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129,
         signal.SIGUSR1: 75, signal.SIGUSR2: 75,
     }

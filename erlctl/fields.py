@@ -143,9 +143,8 @@ class OptionsError(DomainError):
     def __init__(self, violations: Sequence[Violation]) -> None:
         first, *others = violations
         more = "; ".join(f"{v.field} must be {v.expected}, got {v.value!r}" for v in others)
-        super().__init__(
-            first.field, first.value, first.expected, fix=f"mend these too: {more}" if more else None
-        )
+        fix = f"mend these too: {more}" if more else None
+        super().__init__(first.field, first.value, first.expected, fix=fix)
         self.violations = tuple(violations)
 
 

@@ -5,8 +5,8 @@
     class Dqn(ValueAlgorithm): ...
 
 A class is found by importing every module of its folder once; another package adds its own through
-the entry-point group `erlctl.<kind>s` (for example `erlctl.algorithms`), whose values are modules or
-classes that call `register` when they are imported.
+the entry-point group `erlctl.<kind>s` (for example `erlctl.algorithms`), whose values are modules
+or classes that call `register` when they are imported.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import importlib
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -50,11 +51,13 @@ _COMPLETE_VARIABLE = "_ERLCTL_COMPLETE"
 class LazyGroup(click.Group):
     """A group that imports a command when it is used and lists commands without importing any."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self, ctx: click.Context, cmd_name: str  # noqa: ARG002 - click's signature
+    ) -> click.Command | None:
         """Import and return a command."""
         if cmd_name not in COMMANDS:
             return None
@@ -73,7 +76,9 @@ class LazyGroup(click.Group):
             ctx.fail(f"no such command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter  # noqa: ARG002 - click's signature
+    ) -> None:
         """Write the table of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -84,7 +89,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
 def group() -> None:
-    """Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
+    r"""Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
 
     \b
     Example:
@@ -119,10 +124,14 @@ def _run(args: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except OSError as error:
-        code = _output_error(error)
-        if code is None:
+        if error.errno == errno.EPIPE and _is_reader_gone():
+            _discard_output()
+            return 141
+        if error.errno != errno.ENOSPC:
             raise
-        return code
+        _discard_output()
+        click.echo(f"cannot write: {error.strerror}; free some space and run it again", err=True)
+        return 1
 
 
 def _invoke(args: list[str]) -> int:
@@ -143,16 +152,13 @@ def _invoke(args: list[str]) -> int:
         return error.exit_code
 
 
-def _output_error(error: OSError) -> int | None:
-    """Return the exit code if it is standard output that cannot be written, else None."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Python flushes once more at exit and would complain; let it write into nothing.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 141
-        click.echo(f"cannot write to standard output: {error.strerror}", err=True)
-        return 1
-    return None
+def _is_reader_gone() -> bool:
+    """Return whether nobody reads standard output any more (`| head`)."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _discard_output() -> None:
+    # Python flushes once more at exit and would complain; let it write into nothing.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,7 +26,7 @@ _KINDS = {
 @click.argument("name", required=False)
 @options.format_option()
 def algorithms(name: str | None, fmt: str) -> None:
-    """List the algorithms, or explain NAME: equation, fields, source, relations.
+    r"""List the algorithms, or explain NAME: equation, fields, source, relations.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def _details(name: str, cls: Any) -> dict[str, Any]:  # noqa: ANN401 - has Algor
 def _own_fields(cls: type[Options]) -> list[dataclasses.Field[Any]]:
     """Return the fields that the algorithm does not share with its whole family."""
     family = next(base for base in cls.__mro__ if "registered_name" not in vars(base))
-    shared = {field.name for field in dataclasses.fields(family)}  # type: ignore[arg-type]
+    shared = {field.name for field in dataclasses.fields(family)}
     return [field for field in dataclasses.fields(cls) if field.name not in shared]
 
 
@@ -101,6 +101,10 @@ def _type_text(hint: Any) -> str:  # noqa: ANN401
     return _KINDS[hint] if hint in _KINDS else " or ".join(map(_type_text, arguments))
 
 
+def _one_line(default: Any) -> str:  # noqa: ANN401
+    return default if default == "required" else canonical.flow_text(default)
+
+
 def _echo_details(document: dict[str, Any]) -> None:
     click.echo(f"{document['algorithm']}: {document['summary']}\n")
     click.echo(f"{document['description']}\n")
@@ -114,6 +118,6 @@ def _echo_details(document: dict[str, Any]) -> None:
         click.echo()
     click.echo(f"Agent\n  {document['base']}, {document['actions']} actions\n\nFields")
     options.echo_rows(
-        document["fields"],
+        [{**row, "default": _one_line(row["default"])} for row in document["fields"]],
         ["field", "default", "type", "domain", "letter", "unit", "meaning"],
     )

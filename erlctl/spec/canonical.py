@@ -87,14 +87,15 @@ def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{scalar_text(key)}:"
             yield from _lines(value, indent + "  ")
         else:
-            yield f"{indent}{scalar_text(key)}: {_inline(value)}"
+            yield f"{indent}{scalar_text(key)}: {flow_text(value)}"
 
 
-def _inline(value: Any) -> str:  # noqa: ANN401
+def flow_text(value: Any) -> str:  # noqa: ANN401
+    """Return a value of `plain_value` on one line of YAML."""
     if isinstance(value, dict):
-        return "{}"
+        return f"{{{', '.join(f'{scalar_text(k)}: {flow_text(v)}' for k, v in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_inline, value))}]"
+        return f"[{', '.join(map(flow_text, value))}]"
     return scalar_text(value)
 
 

@@ -60,6 +60,7 @@ def _unquoted_text(node: Node, kind: type | None) -> str | None:
 
 
 def _nothing(node: Node, kind: type | None) -> str | None:
+    del kind
     is_nothing = isinstance(node, ScalarNode) and node.value is None
     return "give a value, or remove the key to get the default" if is_nothing else None
 

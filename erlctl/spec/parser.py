@@ -38,12 +38,13 @@ def parse(data: bytes, source: str, problems: list[Problem]) -> MapNode:
         SpecError: It is not one YAML document with a mapping, or it breaks a limit.
     """
     node = parse_node(_decode(data, source), source, problems)
-    if node is None or isinstance(node, ScalarNode) and node.value is None:
+    if node is None or (isinstance(node, ScalarNode) and node.value is None):
         raise SpecError([Where(source, 1, 1).problem(
             "", f"the file is empty; a spec needs at least {SKELETON}")])
     if not isinstance(node, MapNode):
         raise SpecError([node.where.problem(
-            "", f"a spec is a mapping `key: value` at the top, got {node}; for example {SKELETON}")])
+            "", f"a spec is a mapping `key: value` at its top, got {node}; "
+            f"for example {SKELETON}")])
     return node
 
 
@@ -133,9 +134,10 @@ class _Builder:
                 "", "a tab is used for indentation; YAML wants spaces")
         if in_flow and not context.startswith("while scanning a quoted"):
             bracket = "[" if isinstance(in_flow[-1], yaml.SequenceStartEvent) else "{"
+            at = f" at line {mark.line + 1}, column {mark.column + 1}" if self._has_lines else ""
             return self._where(in_flow[-1].start_mark).problem(
-                "", f"this {bracket!r} is not closed, or a comma is missing inside: {error.problem}"
-                + (f" at line {mark.line + 1}, column {mark.column + 1}" if self._has_lines else ""))
+                "", f"this {bracket!r} is not closed, or a comma is missing inside: "
+                f"{error.problem}{at}")
         return self._where(mark).problem(
             "", f"not valid YAML: {error.problem} {context}".rstrip() + "; "
             "check indentation, colons and quotes here and in the line above")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -70,7 +69,7 @@ class Reader:
         if not isinstance(node, MapNode):
             example = f"{choice.key}: ..." if choice else next(iter(messages.field_names(cls)), "")
             return self._fail(node.where, path, messages.section_expected(node, example))
-        hints, values = hints_of(cls), {}
+        hints, values = hints_of(cls), dict[str, Any]()
         for key in node.keys.values():
             if key.text not in hints and not (choice and key.text == choice.key):
                 elsewhere = self._elsewhere.get(key.text)
@@ -143,6 +142,7 @@ class Reader:
         return self._in_domain(node.value, node, path, field)
 
     def _literal(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+        del field
         options = get_args(hint)
         if isinstance(node, ScalarNode) and node.value in options:
             return node.value
@@ -173,10 +173,11 @@ class Reader:
         return FAILED if FAILED in values.values() else values
 
     def _schedule(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+        del hint
         if not isinstance(node, MapNode):
             value = self.value(node, float, path, field)
             return value if value is FAILED else Schedule.constant(value)
-        hints, values = hints_of(Schedule), {}
+        hints, values = hints_of(Schedule), dict[str, Any]()
         for key in node.keys.values():
             if key.text not in hints:
                 self._fail(key.where, _join(path, key.text), unknown_name("key", key.text, hints))
@@ -243,11 +244,15 @@ def _kind(hint: Any) -> str:  # noqa: ANN401
     return next(kind for cls, kind in _CLASSES if issubclass(hint, cls))
 
 
-@functools.cache
+_hints: dict[type, Mapping[str, Any]] = {}
+
+
 def hints_of(cls: type) -> Mapping[str, Any]:
     """Return the types of a dataclass's fields, by name, with their annotations resolved."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    if cls not in _hints:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        _hints[cls] = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    return _hints[cls]
 
 
 def default_of(field: Field[Any]) -> Any:  # noqa: ANN401

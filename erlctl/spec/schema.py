@@ -161,7 +161,7 @@ class RunSpec(Options):
         steps = self.training.steps
         for path, value, consequence in (
             ("training.learning_starts", self.training.learning_starts, "nothing is ever learned"),
-            ("evaluation.every", self.evaluation.every, "the only evaluation is the one at the end"),
+            ("evaluation.every", self.evaluation.every, "it is evaluated only at the end"),
         ):
             if value > steps:
                 yield f"{path} ({value}) is more than training.steps ({steps}): {consequence}"

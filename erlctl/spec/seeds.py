@@ -1,5 +1,4 @@
-"""Seeds: `10` is 0..9, `[0, 7, 8]` and "0-4,10" are what they say; the same in a file and in --seeds.
-"""
+"""Seeds: `10` is 0..9, `[0, 7, 8]` and "0-4,10" say it themselves; in a file as in --seeds."""
 
 from __future__ import annotations
 

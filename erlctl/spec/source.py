@@ -29,7 +29,7 @@ def read_bytes(path: str | Path) -> bytes:
         if str(path) == STDIN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
-            with open(path, "rb") as file:
+            with Path(path).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpecError([source.problem("", f"no such file{_similar(Path(path))}")]) from None

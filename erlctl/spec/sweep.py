@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erlctl.errors import Problem, SpecError
+from erlctl.errors import Problem
 from erlctl.fields import Text
 from erlctl.spec import canonical
 from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, Where, with_value
@@ -87,9 +87,10 @@ def points(tree: MapNode, problems: list[Problem]) -> list[Point]:
         problems.append(where.problem(
             "sweep", f"{count} variants are too many: at most {MAX_VARIANTS}"))
         return []
+    unlabelled: list[tuple[str | None, tuple[Change, ...]]] = [(None, ())]
     return [
         Point(label, changes, swept)
-        for label, changes in labelled or [(None, ())]
+        for label, changes in labelled or unlabelled
         for swept in itertools.product(*axes)
     ]
 
