@@ -106,10 +106,9 @@ def _compiling(state: RunState, event: Mapping[str, Any]) -> str:
     return "compiling"
 
 
-def _started(state: RunState, event: Mapping[str, Any]) -> str:
-    state.phase = "training"
-    verb = "resumed at" if event["is_resumed"] else "started at"
-    return f"{verb} step {state.step} of {state.total_steps}"
+def _started(state: RunState, event: Mapping[str, Any]) -> str | None:
+    state.phase = "training"  # of a resume a message has told, with the checkpoint's name
+    return None if event["is_resumed"] else f"started, {state.total_steps} steps"
 
 
 def _tick(state: RunState, event: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from erlctl.launch import machine
 from erlctl.launch.process import python_command, worker_environment
+from erlctl.runs.preflight import available_memory
 
 GIGABYTE = 2**30
 # Measured: a worker holds 0.7 GB after importing TensorFlow and compiling a small network.
@@ -134,7 +135,7 @@ def _legacy_keras(environment: Mapping[str, str]) -> Check:
 def _machine(runs_dir: Path) -> Iterator[Check]:
     cores = machine.usable_cores()
     yield Check("cores", "ok", f"{cores}, so up to {cores} runs at once")
-    free = machine.available_bytes()
+    free = available_memory()
     if free is None:
         yield Check("memory", "ok", "unknown on this system")
     elif free < cores * BYTES_PER_WORKER:

@@ -1,4 +1,4 @@
-"""What this machine gives us: cores and memory, also inside a container. No TensorFlow."""
+"""How many runs this machine can train at once, also inside a container. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-_MEMINFO = Path("/proc/meminfo")
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
@@ -23,27 +22,8 @@ def usable_cores(cgroup: Path = _CGROUP) -> int:
     return max(cores or 1, 1)
 
 
-def available_bytes(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int | None:
-    """Return the memory that can still be taken, None where the system does not say.
-
-    The smaller of the kernel's MemAvailable and what the container's limit leaves.
-    """
-    amounts = []
-    for line in _lines(meminfo):
-        if line.startswith("MemAvailable:"):
-            amounts.append(int(line.split()[1]) * 1024)
-    limit, used = _first_line(cgroup / "memory.max"), _first_line(cgroup / "memory.current")
-    if limit.isdigit() and used.isdigit():  # the limit is the word "max" where there is none
-        amounts.append(max(int(limit) - int(used), 0))
-    return min(amounts, default=None)
-
-
 def _first_line(path: Path) -> str:
-    return next(iter(_lines(path)), "").strip()
-
-
-def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text().partition("\n")[0].strip()
     except OSError:
-        return []
+        return ""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from erlctl import spec
-from erlctl.errors import ErlctlError, Problem, SpecChangedError, SpecError
+from erlctl.errors import DamagedError, ErlctlError, Problem, SpecChangedError, SpecError
 from erlctl.launch.queue import label_of
 from erlctl.launch.results import RunResult
+from erlctl.runs import record, spec_file
 from erlctl.runs.layout import RunPaths, read_run_json
-from erlctl.runs.lock import hold
-from erlctl.runs.store import write_json
 from erlctl.spec.schema import Experiment, RunSpec
 
 _DIFF_LINES = 12
@@ -45,9 +42,8 @@ class Planned:
 
     def mark_failed(self, reason: str) -> None:
         """Write into run.json that the process died, which it could not do itself."""
-        with contextlib.suppress(OSError, ErlctlError), hold(self.paths.lock):
-            facts = json.loads(self.paths.run_json.read_bytes())
-            write_json(self.paths.run_json, {**facts, "status": "failed", "reason": reason})
+        with contextlib.suppress(OSError, ErlctlError):  # the result says it in any case
+            record.mark_failed(self.paths, reason)
 
     def as_skipped(self) -> RunResult:
         """Return the result of a run that was complete before."""
@@ -97,15 +93,13 @@ def _refuse_changed_specs(plan: Sequence[Planned]) -> None:
 
 
 def _spec_diff(planned: Planned) -> str:
-    """Return the lines that differ between the spec on disk and the one asked for."""
+    """Return the first lines that differ between the spec on disk and the one asked for."""
     try:
-        on_disk = spec.load_run(planned.paths.spec)
-    except SpecError:
-        return ""  # no folder yet, or damaged: `execute` decides
-    lines = spec.diff(on_disk, planned.run).splitlines()
-    changes = [f"    {line}" for line in lines if not line.startswith(("---", "+++", "@@"))]
-    shown = changes[:_DIFF_LINES] + (["    ..."] if len(changes) > _DIFF_LINES else [])
-    return "\n".join(shown)
+        difference = spec_file.difference(planned.run, planned.paths)
+    except DamagedError:
+        return ""  # concerns that run alone: `execute` reports it
+    lines = [f"    {line}" for line in (difference or "").splitlines()]
+    return "\n".join(lines[:_DIFF_LINES] + (["    ..."] if len(lines) > _DIFF_LINES else []))
 
 
 def refuse_duplicates(experiments: Sequence[Experiment]) -> None:

@@ -145,7 +145,10 @@ class Worker:
             should_stop=lambda: self._stop.signum,
             fresh=task["fresh"],
             on_event=_Reporter(self._emit, task["index"]),
+            command=task["command"],
         )
+        if outcome.status == "failed":
+            self._programs.forget()
         return {
             "status": outcome.status, "step": outcome.step, "reason": outcome.reason or "",
             "signum": outcome.signum,

@@ -46,7 +46,7 @@ class FakeProgram:
 
 def execute(
     run: spec.RunSpec, runs_dir: Path, *, program_for: Any, should_stop: Any, fresh: bool,
-    on_event: Any,
+    on_event: Any, command: Any,
 ) -> Outcome:
     """Count to the run's steps, ten milliseconds each."""
     paths = RunPaths.of(runs_dir, run)

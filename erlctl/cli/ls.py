@@ -1,0 +1,140 @@
+"""`erlctl ls`: runs with their status, filtered and sorted."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from erlctl.cli import options
+from erlctl.launch.board import duration
+from erlctl.runs.layout import STATUSES
+
+if TYPE_CHECKING:
+    from erlctl.launch.summary import RunSummary
+
+COLUMNS = ("status", "name", "variant", "seed", "progress", "last_return", "best_return", "age")
+CSV_COLUMNS = (
+    "path", "status", "name", "variant", "seed", "algorithm", "environment", "step", "total_steps",
+    "last_return", "best_return", "updated", "reason",
+)
+# Runs without the value come last, whatever is sorted by.
+_SORT: Mapping[str, Callable[[RunSummary], Any]] = {
+    "status": lambda run: STATUSES.index(run.status),
+    "name": lambda run: (run.name, run.variant, run.seed if run.seed is not None else -1),
+    "step": lambda run: run.step,
+    "return": lambda run: run.last_return,
+    "best": lambda run: run.best_return,
+    "age": lambda run: -run.updated.timestamp() if run.updated else None,
+}
+
+
+@click.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@click.option("--status", "statuses", type=click.Choice(STATUSES), multiple=True,
+              help="Only runs with this status; repeatable.")
+@click.option("--algorithm", metavar="GLOB", help="Only runs of this algorithm.")
+@click.option("--environment", metavar="GLOB", help="Only runs on this environment.")
+@click.option("--name", metavar="GLOB", help="Only runs whose name/variant or name matches.")
+@click.option("--sort", type=click.Choice(list(_SORT)), help="Order; by default as found.")
+@click.option("--reverse", is_flag=True, help="Turn the order round.")
+@click.option("--watch", type=click.FloatRange(min=0.1), is_flag=False, flag_value=2.0,
+              metavar="[SECONDS]", help="Show again every SECONDS (2) until Ctrl-C.")
+@options.runs_dir_option
+@options.format_option("table", "json", "csv")
+def ls(
+    paths: tuple[str, ...], statuses: tuple[str, ...], algorithm: str | None,
+    environment: str | None, name: str | None, sort: str | None, reverse: bool,
+    watch: float | None, runs_dir: str, fmt: str,
+) -> None:
+    """List the runs below each PATH (the runs directory by default).
+
+    PATH is a run, a variant, an experiment, a runs directory or a glob.
+
+    \b
+    Examples:
+      erlctl ls
+      erlctl ls runs/quickstart --status failed --format json | jq -r '.rows[].path'
+      erlctl ls --watch --sort age
+    """
+    globs = {"algorithm": algorithm, "environment": environment, "name": name}
+
+    def show() -> None:
+        found, total = _find(paths or (str(runs_dir),), is_default=not paths)
+        runs = [run for run in found if _matches(run, statuses, globs)]
+        if sort:
+            runs = _sorted(runs, _SORT[sort])
+        _print(runs[::-1] if reverse else runs, total, fmt)
+
+    show()
+    while watch is not None:
+        time.sleep(watch)
+        if fmt == "table":
+            click.clear()
+        show()
+
+
+def _find(paths: Sequence[str], *, is_default: bool) -> tuple[list[RunSummary], int]:
+    from erlctl.launch.summary import summarise
+    from erlctl.runs.layout import find_runs
+
+    found = find_runs(paths)
+    for path, reason in found.skipped:
+        if not is_default:  # a runs directory that is not there yet is simply empty
+            options.talk(f"{path}: {reason}")
+    return [summarise(paths) for paths in found.runs], len(found.runs)
+
+
+def _matches(
+    run: RunSummary, statuses: Sequence[str], globs: Mapping[str, str | None]
+) -> bool:
+    values = {
+        "algorithm": [run.algorithm], "environment": [run.environment],
+        "name": [run.name, f"{run.name}/{run.variant}"],
+    }
+    return (not statuses or run.status in statuses) and all(
+        pattern is None or any(fnmatch.fnmatchcase(value, pattern) for value in values[key])
+        for key, pattern in globs.items()
+    )
+
+
+def _sorted(
+    runs: Iterable[RunSummary], key: Callable[[RunSummary], Any]
+) -> list[RunSummary]:
+    known = [run for run in runs if key(run) is not None]
+    return [*sorted(known, key=key), *(run for run in runs if key(run) is None)]
+
+
+def _print(runs: Sequence[RunSummary], total: int, fmt: str) -> None:
+    if fmt == "table":
+        options.echo_rows(map(_row, runs), COLUMNS, fmt)
+        hidden = f" of {total}" if total != len(runs) else ""
+        options.talk(f"{len(runs)}{hidden} run{'' if total == 1 else 's'}")
+        for run in runs:
+            for problem in run.problems:
+                options.talk(f"{run.path}: {problem}")
+        return
+    rows = [{**asdict(run), "updated": _iso(run.updated)} for run in runs]
+    columns = CSV_COLUMNS if fmt == "csv" else (*CSV_COLUMNS, "problems")
+    options.echo_rows(rows, columns, fmt)
+
+
+def _row(run: RunSummary) -> dict[str, Any]:
+    step = "?" if run.step is None else str(run.step)
+    total = "?" if run.total_steps is None else str(run.total_steps)
+    return {**asdict(run), "progress": f"{step}/{total}", "age": _age(run.updated)}
+
+
+def _age(updated: datetime | None) -> str | None:
+    if updated is None:
+        return None
+    return duration(max((datetime.now(timezone.utc) - updated).total_seconds(), 0.0))
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")

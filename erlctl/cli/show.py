@@ -1,0 +1,171 @@
+"""`erlctl show`: everything about one run, read from its folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from erlctl.cli import options
+
+_NUM_EVALUATIONS = 5
+_MAX_SPEC_BYTES = 1 << 20
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@options.format_option()
+def show(run: Path, fmt: str) -> None:
+    """Show one RUN: status, progress, evaluations, attempts, files, spec, how to go on.
+
+    \b
+    Example:
+      erlctl show runs/quickstart/dqn/seed-0
+    """
+    report = _report(_only_run(run))
+    if fmt == "json":
+        options.echo_json(report)
+        return
+    for title, lines in _sections(report):
+        click.echo(click.style(title, bold=True))
+        for line in lines:
+            click.echo(f"  {_printable(line)}")
+
+
+def _only_run(path: Path) -> Any:  # noqa: ANN401 - a RunPaths
+    from erlctl.runs.layout import find_runs
+
+    found = find_runs([path])
+    if len(found.runs) == 1:
+        return found.runs[0]
+    if found.runs:
+        listed = "\n".join(f"  {paths.root}" for paths in found.runs[:10])
+        raise click.BadParameter(f"{path} holds {len(found.runs)} runs, name one:\n{listed}",
+                                 param_hint="RUN")
+    reason = found.skipped[0][1] if found.skipped else "no run directory here"
+    raise click.BadParameter(f"{path}: {reason}", param_hint="RUN")
+
+
+def _report(paths: Any) -> dict[str, Any]:  # noqa: ANN401
+    from erlctl.launch.summary import evaluation_means, summarise
+    from erlctl.runs.layout import read_run_json
+
+    facts = read_run_json(paths)
+    summary = asdict(summarise(paths))
+    steps, returns, _ = evaluation_means(paths)
+    return {
+        **summary,
+        "updated": facts.get("updated"),
+        "evaluations": [
+            {"step": int(step), "return_mean": float(mean)}
+            for step, mean in zip(steps[-_NUM_EVALUATIONS:], returns[-_NUM_EVALUATIONS:], strict=True)
+            if step == step  # a damaged row has no step  # noqa: PLR0124
+        ],
+        "attempts": [a for a in _list(facts.get("attempts")) if isinstance(a, dict)],
+        "versions": facts.get("versions"),
+        "command": _command(facts),
+        "files": [{"name": name, "bytes": size} for name, size in _files(paths.root)],
+        "spec": _text(paths.spec),
+        "resume": _resume(paths, facts),
+    }
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _command(facts: Mapping[str, Any]) -> str | None:
+    parts = _list(facts.get("command"))
+    return shlex.join(map(str, parts)) if parts else None
+
+
+def _resume(paths: Any, facts: Mapping[str, Any]) -> str | None:  # noqa: ANN401
+    """Return a line that goes on with this one run from anywhere; None if it is complete.
+
+    The resolved spec in the folder is a spec of one run, and the runs directory is three levels up.
+    """
+    if facts["status"] == "complete" or not paths.spec.is_file():
+        return None
+    root = Path(os.path.abspath(paths.root))
+    return shlex.join(
+        ["erlctl", "train", str(root / "spec.yaml"), "--runs-dir", str(root.parents[2])]
+    )
+
+
+def _files(root: Path) -> Iterator[tuple[str, int]]:
+    """Yield the entries of a run directory with the bytes in them; links are not followed."""
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield f"{entry.name}/", _tree_bytes(Path(entry.path))
+        else:
+            yield entry.name, _bytes(Path(entry.path))
+
+
+def _tree_bytes(folder: Path) -> int:
+    return sum(
+        _bytes(Path(parent, name)) for parent, _, names in os.walk(folder) for name in names
+    )
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0  # gone since it was listed
+
+
+def _text(path: Path) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_SPEC_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _sections(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    total = "?" if report["total_steps"] is None else report["total_steps"]
+    reason = f" ({report['reason']})" if report["reason"] else ""
+    yield str(report["path"]), [
+        f"status       {report['status']}{reason}",
+        f"run          {report['name']}/{report['variant']}/seed-{report['seed']}",
+        f"algorithm    {report['algorithm'] or '?'} on {report['environment'] or '?'}",
+        f"step         {report['step']} of {total}",
+        f"updated      {report['updated'] or '?'}",
+        *(f"problem      {problem}" for problem in report["problems"]),
+    ]
+    if report["evaluations"]:
+        yield "evaluations", [
+            f"step {row['step']:>9}  mean return {row['return_mean']:.6g}"
+            for row in report["evaluations"]
+        ]
+    if report["attempts"]:
+        yield "attempts", [_attempt(attempt) for attempt in report["attempts"]]
+    yield "files", [f"{row['bytes']:>12,}  {row['name']}" for row in report["files"]]
+    if report["spec"] is not None:
+        yield "spec", report["spec"].splitlines()
+    if report["command"]:
+        yield "started by", [report["command"]]
+    if report["resume"]:
+        yield "to go on", [report["resume"]]
+
+
+def _attempt(attempt: Mapping[str, Any]) -> str:
+    ended = attempt.get("ended") or "-"
+    steps = f"{attempt.get('from_step', '?')} to {attempt.get('to_step') or '?'}"
+    outcome = attempt.get("outcome") or "?"
+    return f"{attempt.get('started', '?')} .. {ended}  step {steps}  {outcome} " \
+           f"on {attempt.get('host', '?')}"
+
+
+def _printable(line: str) -> str:
+    """Return a line without control characters: a colleague's folder must not steer a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

@@ -1,0 +1,195 @@
+"""`erlctl train`: train, resume or skip every run of the given specs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from erlctl import spec
+from erlctl.cli import options
+from erlctl.errors import Problem, SpecError
+from erlctl.launch import machine, plan
+from erlctl.launch.results import BatchResult, RunResult
+
+COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds", "reason")
+
+
+@click.command()
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@options.set_option
+@options.seeds_option
+@options.runs_dir_option
+@click.option("-j", "--jobs", type=click.IntRange(min=1),
+              help="Runs at once, each in a process of its own.  [default: number of cores]")
+@click.option("--fresh", is_flag=True, help="Move existing run directories aside and begin again.")
+@click.option("--fail-fast", is_flag=True, help="Stop the others after the first failed run.")
+@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="Time budget: then checkpoint and exit with 75; the same line goes on.")
+@click.option("--array-index", type=click.IntRange(min=0), metavar="K",
+              help="Train only the K-th run (from 0), for job arrays of a cluster.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
+@click.option("--print-commands", is_flag=True,
+              help="Print one command line per run, for other schedulers; train nothing.")
+@options.format_option()
+def train(
+    specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
+    jobs: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
+    array_index: int | None, dry_run: bool, print_commands: bool, fmt: str,
+) -> None:
+    """Train every run that each SPEC describes; the same line again resumes.
+
+    Finished runs are skipped, broken ones continue from their newest checkpoint, missing ones
+    start. Ctrl-C writes checkpoints and leaves with 130, a second Ctrl-C leaves at once.
+
+    \b
+    Examples:
+      erlctl train experiments/quickstart.yaml
+      erlctl train sweep.yaml --set training.steps=20000 --seeds 0-4 --jobs 4
+      erlctl train sweep.yaml --print-commands | parallel -j 4
+      erlctl train sweep.yaml --array-index $SLURM_ARRAY_TASK_ID --max-seconds 3500
+    """
+    experiments = _load(specs, overrides, seeds)
+    if print_commands:
+        _print_commands(experiments, overrides, seeds, runs_dir, fresh=fresh)
+        return
+    runs = _chosen([run for experiment in experiments for run in experiment.runs], array_index)
+    planned = plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh)
+    if dry_run:
+        _show_plan(planned, fmt)
+        return
+    batch = _train(
+        planned, runs_dir, jobs or machine.usable_cores(), fresh=fresh, fail_fast=fail_fast,
+        max_seconds=max_seconds,
+    )
+    _report(batch, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
+    click.get_current_context().exit(batch.exit_code)
+
+
+def _load(
+    specs: Sequence[str], overrides: Sequence[str], seeds: str | None
+) -> list[spec.Experiment]:
+    """Return all experiments, or raise every mistake of every file."""
+    experiments: list[spec.Experiment] = []
+    problems: list[Problem] = []
+    for path in specs:
+        try:
+            experiments.append(spec.load(path, overrides, seeds))
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    plan.refuse_duplicates(experiments)
+    for experiment in experiments:
+        for warning in experiment.warnings:
+            options.talk(f"{experiment.source}: warning: {warning}")
+    return experiments
+
+
+def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:
+    if array_index is None:
+        return list(runs)
+    if array_index >= len(runs):
+        raise click.BadParameter(
+            f"{array_index} is too large: there are {len(runs)} runs, 0 to {len(runs) - 1}",
+            param_hint="--array-index",
+        )
+    return [runs[array_index]]
+
+
+def _print_commands(
+    experiments: Sequence[spec.Experiment], overrides: Sequence[str], seeds: str | None,
+    runs_dir: Path, *, fresh: bool,
+) -> None:
+    """Print `erlctl train SPEC ... --array-index K` for every run, quoted for a shell."""
+    changes: list[str] = [part for override in overrides for part in ("--set", override)]
+    changes += ["--seeds", seeds] if seeds is not None else []
+    changes += ["--runs-dir", str(runs_dir)]
+    changes += ["--fresh"] if fresh else []
+    for experiment in experiments:
+        if experiment.source == "<stdin>":
+            raise click.UsageError("--print-commands needs spec files: no other process can read "
+                                   "this one's standard input")
+        for index in range(len(experiment.runs)):
+            line = ["erlctl", "train", _argument(experiment.source), *changes,
+                    "--array-index", str(index)]
+            click.echo(shlex.join(line))
+
+
+def _argument(path: str) -> str:
+    """Return a path that cannot be taken for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
+    from erlctl.launch import estimate
+
+    rows = [
+        {
+            "run": str(entry.paths.root), "action": entry.action, "status": entry.status,
+            "step": entry.step, "steps": entry.run.training.steps,
+            "replay_mb": estimate.replay_megabytes(entry.run),
+        }
+        for entry in planned
+    ]
+    options.echo_rows(rows, ["run", "action", "status", "step", "steps", "replay_mb"], fmt)
+    todo = sum(not entry.is_complete for entry in planned)
+    options.talk(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
+
+
+def _train(
+    planned: Sequence[plan.Planned], runs_dir: Path, jobs: int, *, fresh: bool, fail_fast: bool,
+    max_seconds: float | None,
+) -> BatchResult:
+    from erlctl.launch import display
+    from erlctl.launch.pool import run_all
+    from erlctl.runs.provenance import command_line
+
+    lines = [(plan.label_of(entry.run), entry.run.training.steps) for entry in planned]
+    with display.for_stream(lines) as show:
+        todo = sum(not entry.is_complete for entry in planned)
+        if todo:  # said before the seconds that the workers take to import TensorFlow
+            show.say(f"{todo} of {len(planned)} runs to train below {runs_dir}, "
+                     f"{min(jobs, todo)} at once; TensorFlow starts ...")
+        return run_all(
+            planned, runs_dir=runs_dir, jobs=jobs, fresh=fresh, fail_fast=fail_fast,
+            on_event=show, max_seconds=max_seconds, command=command_line(),
+        )
+
+
+def _report(batch: BatchResult, planned: Sequence[plan.Planned], fmt: str, again: str) -> None:
+    rows = [
+        _row(result, entry) for result, entry in zip(batch.results, planned, strict=True)
+    ]
+    if fmt == "json":
+        options.echo_json({"rows": rows, "exit_code": batch.exit_code})
+    else:
+        for row in rows:  # an error's other lines were shown when it happened
+            row["reason"] = str(row["reason"]).partition("\n")[0]
+        columns = [name for name in COLUMNS if name != "reason" or any(r["reason"] for r in rows)]
+        options.echo_rows(rows, columns, fmt)
+    sys.stdout.flush()
+    problems = sum(result.is_problem for result in batch.results)
+    if problems:
+        options.talk(f"{problems} of {len(rows)} runs did not end well; each has a log.txt")
+    if any(result.status in ("interrupted", "pending") for result in batch.results):
+        options.talk(f"to go on: {again} again")
+    elif problems < len(rows):
+        folders = sorted({str(entry.paths.root.parents[1]) for entry in planned})
+        options.talk(f"compare: {shlex.join(['erlctl', 'compare', *folders])}")
+
+
+def _row(result: RunResult, entry: plan.Planned) -> dict[str, object]:
+    from erlctl.launch.summary import summarise
+
+    summary = summarise(entry.paths)
+    is_here = result.status not in ("pending", "refused")
+    return {
+        "run": result.label, "path": result.root, "status": result.status, "step": result.step,
+        "steps": result.total_steps, "seconds": round(result.seconds, 1),
+        "evaluation_return": summary.last_return if is_here else None,
+        "reason": "" if result.status == "skipped" else result.reason,
+    }
