@@ -103,7 +103,7 @@ for name in $(or $(PYTHON),python3.11 python3.10 python3 python); do \
 	done; \
 done; \
 if [ -z "$$found" ]; then \
-	echo "erlctl needs Python 3.10 or 3.11 with the modules venv and ensurepip; $(or $(PYTHON),none of those on PATH) will not do."; \
+	echo "erlctl needs Python 3.10 or 3.11 with the modules venv and ensurepip; $(if $(PYTHON),$(PYTHON) is not,there is none on PATH)."; \
 	echo "  fix: install one (Debian: python3.11-venv; or pyenv, conda, uv), then: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
 	exit 1; \
 fi

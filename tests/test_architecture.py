@@ -195,11 +195,11 @@ def test_help_of_every_command_loads_no_heavy_module():
 import sys
 import click
 from click.testing import CliRunner
-from erlctl.cli import cli
-names = cli.list_commands(click.Context(cli))
+from erlctl.cli import group
+names = group.list_commands(click.Context(group))
 assert names
 for name in names:
-    done = CliRunner().invoke(cli, [name, "--help"])
+    done = CliRunner().invoke(group, [name, "--help"])
     assert done.exit_code == 0, (name, done.output)
     heavy = [each for each in {(*HEAVY, "matplotlib", "scipy")!r} if each in sys.modules]
     assert not heavy, f"{{name}} --help loads {{heavy}}"

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from erlctl import registry
-from erlctl.cli import cli
+from erlctl.cli import group
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "experiments" / "README.md", ROOT / "benchmarks" / "README.md"]
@@ -47,7 +47,7 @@ def test_every_make_target_that_is_named_exists(page):
     assert named <= make_targets()
 
 
-@pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
+@pytest.mark.parametrize("name", group.list_commands(click.Context(group)))
 def test_every_command_is_in_the_readme(name):
     assert f"erlctl {name}" in read(ROOT / "README.md")
 
@@ -62,8 +62,8 @@ def test_every_command_line_uses_options_that_exist(line):
     name, *words = shlex.split(line.removeprefix("erlctl "), comments=True)
     if name.startswith("-"):
         return
-    context = click.Context(cli)
-    command = cli.get_command(context, name)
+    context = click.Context(group)
+    command = group.get_command(context, name)
     assert command is not None, f"there is no `erlctl {name}`"
     options = {flag for option in command.params for flag in option.opts + option.secondary_opts}
     used = {word.split("=")[0] for word in words if word.startswith("-")}

@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
 def group() -> None:
-    r"""Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
+    """Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
 
     \b
     Example:

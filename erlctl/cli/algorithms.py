@@ -26,7 +26,7 @@ _KINDS = {
 @click.argument("name", required=False)
 @options.format_option()
 def algorithms(name: str | None, fmt: str) -> None:
-    r"""List the algorithms, or explain NAME: equation, fields, source, relations.
+    """List the algorithms, or explain NAME: equation, fields, source, relations.
 
     \b
     Example:

@@ -16,7 +16,7 @@ from erlctl.errors import Problem, SpecError
 @options.format_option()
 def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None,
              fmt: str) -> None:
-    r"""Check each SPEC and list its runs; nothing is started. `-` reads standard input.
+    """Check each SPEC and list its runs; nothing is started. `-` reads standard input.
 
     All mistakes of all files are reported at once as `file:line:column: path: what`, and the
     command exits with 2.
