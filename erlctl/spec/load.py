@@ -143,7 +143,10 @@ def _read_variants(
         if spec is not FAILED:
             specs.append(spec)
     for problem, where in found.items():
-        note = "" if len(where) == len(points) else _only_in(where, len(points))
+        place = Where(problem.source, problem.line, problem.column)
+        # A mistake in a variant's own value concerns the variants that hold the value.
+        concerned = [point for point in points if point.holds(place)] or points
+        note = "" if len(where) == len(concerned) else _only_in(where, len(concerned))
         problems.append(dataclasses.replace(problem, message=problem.message + note))
     return specs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from erlctl import registry
 from erlctl.errors import nearest, unknown_name
 from erlctl.fields import Choice, Options
-from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, resolve, shortened
+from erlctl.spec.nodes import MAX_INT, ListNode, Node, ScalarNode, resolve, shortened
 
 EXPECTED: Mapping[type, str] = MappingProxyType({
     int: "a whole number", float: "a number", bool: "true or false", str: "a text",
@@ -32,9 +33,11 @@ def wrong_type(node: Node, expected: str, kind: type | None = None) -> str:
 
 def _whole(node: Node, kind: type | None) -> str | None:
     value = node.value if isinstance(node, ScalarNode) else None
-    if kind is int and isinstance(value, float) and value.is_integer():
-        return f"write {int(value)}"
-    return None
+    if kind is not int or not isinstance(value, float):
+        return None
+    if math.isinf(value):
+        return f"at most {MAX_INT}"
+    return f"write {int(value)}" if value.is_integer() else None
 
 
 def _quoted_number(node: Node, kind: type | None) -> str | None:
@@ -71,7 +74,7 @@ def _list_of_values(node: Node, kind: type | None) -> str | None:
 
 
 _REMEDIES: tuple[Callable[[Node, type | None], str | None], ...] = (
-    _whole, _quoted_number, _yes_no, _unquoted_text, _nothing, _list_of_values,
+    _nothing, _whole, _quoted_number, _yes_no, _unquoted_text, _list_of_values,
 )
 
 
@@ -107,9 +110,11 @@ def field_names(cls: type[Options]) -> list[str]:
 
 def out_of_domain(node: Node, field: dataclasses.Field[Any]) -> str:
     """Return what is wrong with a value outside the domain of its field."""
-    is_number = isinstance(node, ScalarNode) and not isinstance(node.value, str)
-    came = shortened(node.text) if isinstance(node, ScalarNode) and is_number else str(node)
-    text = f"must be {field.metadata['domain']}, got {came}"
+    came, expected = str(node), str(field.metadata["domain"])
+    if isinstance(node, ScalarNode) and isinstance(node.value, (int, float)):
+        came = shortened(node.text)
+        expected = expected if math.isfinite(node.value) else f"finite and {expected}"
+    text = f"must be {expected}, got {came}"
     doc = field.metadata.get("doc", "").rstrip(".")
     return f"{text} ({doc[:1].lower()}{doc[1:]})" if doc else text
 
@@ -120,7 +125,8 @@ def missing_key(key: str, doc: str, known: Iterable[str] = ()) -> str:
     return f"missing key {key!r} ({doc.rstrip('.')})" + (f"; known: {choices}" if choices else "")
 
 
-def section_expected(node: Node, example: str) -> str:
-    """Return that a section must be a mapping."""
-    remedy = f"write {{{example}}}" if not isinstance(node, MapNode) and example else ""
-    return f"expected a mapping `key: value`, got {node}" + (f"; {remedy}" if remedy else "")
+def section_expected(node: Node, key: str) -> str:
+    """Return that a section must be a mapping; `key` is the one that a lone value is meant for."""
+    is_value = isinstance(node, ScalarNode) and node.value is not None
+    remedy = f"; write {{{key}: {node.text}}}" if isinstance(node, ScalarNode) and is_value else ""
+    return f"expected a mapping `key: value`, got {node}{remedy}"

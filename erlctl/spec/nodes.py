@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from erlctl.errors import Problem, SpecError
 
 Scalar = bool | int | float | str | None
 MAX_SHOWN = 60
+MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class ListNode:
     items: tuple[Node, ...]
 
     def __str__(self) -> str:
-        return f"a list of {len(self.items)}" if self.items else "an empty list"
+        count = len(self.items)
+        return f"a list of {count} value{'s' if count != 1 else ''}" if count else "an empty list"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,18 @@ class MapNode:
 
 
 Node = ScalarNode | ListNode | MapNode
+
+
+def places(node: Node) -> Iterator[Where]:
+    """Yield the places of a node and of everything below it."""
+    yield node.where
+    if isinstance(node, ListNode):
+        for item in node.items:
+            yield from places(item)
+    elif isinstance(node, MapNode):
+        for key, value in node.entries:
+            yield key.where
+            yield from places(value)
 
 
 def with_value(tree: MapNode, path: str, key: Where, value: Node) -> MapNode:

@@ -23,7 +23,7 @@ SKELETON = "name: my-experiment, environment: {id: CartPole-v1}, agent: {algorit
 # libyaml where PyYAML was built with it: ten times faster, same events.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def parse(data: bytes, source: str, problems: list[Problem]) -> MapNode:
@@ -78,8 +78,9 @@ def parse_node(
 
 def _decode(data: bytes, source: str) -> str:
     start = Where(source, 1, 1)
-    if data.startswith(_UTF16_BOMS):
-        raise SpecError([start.problem("", f"the file is UTF-16, not UTF-8; {SAVE_AS}")])
+    if data.startswith(_UTF16_BOMS) or 0 in data:
+        raise SpecError([start.problem(
+            "", f"the file is UTF-16 or not a text at all (it holds zero bytes); {SAVE_AS}")])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -16,11 +16,10 @@ from erlctl import registry
 from erlctl.errors import Problem, unknown_name
 from erlctl.fields import Choice, Options, OptionsError, Schedule
 from erlctl.spec import messages
-from erlctl.spec.nodes import ListNode, MapNode, Node, Scalar, ScalarNode, Where
+from erlctl.spec.nodes import MAX_INT, ListNode, MapNode, Node, Scalar, ScalarNode, Where
 
 Section = TypeVar("Section", bound=Options)
 Field = dataclasses.Field
-MAX_INT = 2**63 - 1
 
 
 class _Failed(enum.Enum):
@@ -67,8 +66,8 @@ class Reader:
         """
         self._places[path] = node.where
         if not isinstance(node, MapNode):
-            example = f"{choice.key}: ..." if choice else next(iter(messages.field_names(cls)), "")
-            return self._fail(node.where, path, messages.section_expected(node, example))
+            return self._fail(node.where, path, messages.section_expected(
+                node, messages.field_names(cls)[0]))
         hints, values = hints_of(cls), dict[str, Any]()
         for key in node.keys.values():
             if key.text not in hints and not (choice and key.text == choice.key):
@@ -165,7 +164,7 @@ class Reader:
 
     def _mapping(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
         if not isinstance(node, MapNode):
-            return self._fail(node.where, path, messages.section_expected(node, "key: value"))
+            return self._fail(node.where, path, messages.section_expected(node, "key"))
         values = {
             key.text: self.value(child, get_args(hint)[1], _join(path, key.text), field)
             for key, child in node.entries
@@ -201,8 +200,7 @@ class Reader:
         entries = registry.all_of(choice.kind)
         default = default_of(field)
         if not isinstance(node, MapNode):
-            return self._fail(node.where, path, messages.section_expected(
-                node, f"{choice.key}: {next(iter(entries))}"))
+            return self._fail(node.where, path, messages.section_expected(node, choice.key))
         named = node.get(choice.key)
         if named is None and default is dataclasses.MISSING:
             return self._fail(node.where, path, messages.missing_key(

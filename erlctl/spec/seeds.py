@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from erlctl.errors import Problem
-from erlctl.spec.nodes import ListNode, Node, ScalarNode
-from erlctl.spec.reader import MAX_INT
+from erlctl.spec.nodes import MAX_INT, ListNode, Node, ScalarNode
 
 MAX_SEEDS = 10_000
 EXPECTED = "a number of seeds (10 = seeds 0 to 9), a list such as [0, 7, 8], or a text as 0-4,10"

@@ -12,8 +12,8 @@ from typing import Any
 
 from erlctl.errors import Problem
 from erlctl.fields import Text
-from erlctl.spec import canonical
-from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, Where, with_value
+from erlctl.spec import canonical, messages
+from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, Where, places, with_value
 from erlctl.spec.overrides import Override, overlap
 from erlctl.spec.schema import RunSpec
 
@@ -25,6 +25,7 @@ LABEL = Text(
 )
 ALGORITHM = "agent.algorithm"
 _FIXED = ("schema", "name", "variant", "seed", "seeds", "sweep", "variants")
+_SECTIONS = tuple(name for name in messages.field_names(RunSpec) if name not in _FIXED)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Point:
     def __str__(self) -> str:
         changes = [f"{c.path.rpartition('.')[2]}={_shown(c.node)}" for c in self.swept]
         return ",".join([self.label, *changes] if self.label else changes)
+
+    def holds(self, where: Where) -> bool:
+        """Return whether one of its own values, or the path of one, stands at a place."""
+        return any(
+            where in (change.key, *places(change.node))
+            for change in (*self.labelled, *self.swept)
+        )
 
     def apply(self, tree: MapNode) -> MapNode:
         """Return the tree of this variant."""
@@ -218,7 +226,11 @@ def _changes(node: MapNode, path: str, problems: list[Problem]) -> Iterator[Chan
         for below, child in inner:
             name = f"{key.text}.{below.text}" if below else key.text
             where = (below or key).where
-            if name.partition(".")[0] in _FIXED:
+            section = name.partition(".")[0]
+            if section not in _SECTIONS and section not in _FIXED:
+                problems.append(where.problem(
+                    f"{path}.{name}", messages.unknown_key(section, _SECTIONS, None)))
+            elif section in _FIXED:
                 problems.append(where.problem(f"{path}.{name}", "cannot differ between variants"))
             elif any(overlap(name, other) for other in seen):
                 problems.append(where.problem(f"{path}.{name}", "already set above; remove one"))
@@ -234,7 +246,7 @@ def _entries(
 ) -> tuple[tuple[ScalarNode, Node], ...]:
     if node is None:
         return ()
-    if isinstance(node, MapNode) and node.entries:
+    if isinstance(node, MapNode):
         return node.entries
     problems.append(node.where.problem(path, f"expected entries such as {example}, got {node}"))
     return ()
