@@ -115,14 +115,14 @@ def block_key(run: Run, scoring: Scoring) -> tuple[str, str, int | None]:
 
 
 def with_distinct_variants(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with the experiment in the variant's name where two experiments share it."""
-    experiments: dict[tuple[str, str], set[str]] = {}
+    """Return the runs with their origin in the variant's name where two origins share it."""
+    origins: dict[tuple[str, str], set[str]] = {}
     for run in runs:
-        experiments.setdefault((run.environment, run.variant), set()).add(run.experiment)
-    clashing = {variant for (_, variant), names in experiments.items() if len(names) > 1}
+        origins.setdefault((run.environment, run.variant), set()).add(run.experiment or run.source)
+    clashing = {variant for (_, variant), names in origins.items() if len(names) > 1}
     return [
-        replace(run, variant=f"{run.experiment}/{run.variant}")
-        if run.variant in clashing and run.experiment else run
+        replace(run, variant=f"{run.experiment or run.source}/{run.variant}")
+        if run.variant in clashing else run
         for run in runs
     ]
 

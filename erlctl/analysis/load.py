@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from erlctl.analysis import specs
+from erlctl.analysis import sources, specs
 from erlctl.analysis.data import Columns, Run
 from erlctl.runs import layout, tables
 
@@ -37,7 +37,10 @@ def load(paths: Iterable[str | Path]) -> Loaded:
     found = layout.find_runs(paths)
     loaded = Loaded(runs=[load_run(paths) for paths in found.runs])
     for path, reason in found.skipped:
-        loaded.skipped.append((path, reason))
+        foreign = list(sources.discover(path)) if path.exists() and not path.is_symlink() else []
+        loaded.runs.extend(foreign)
+        if not foreign:
+            loaded.skipped.append((path, reason))
     return loaded
 
 
