@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from work import (
     EPSILON,
     GAMMA,
     LEARNING_RATE,
     LEARNING_STARTS,
     REPLAY_CAPACITY,
-    TARGET_UPDATE_EVERY,
     Work,
     report,
 )
@@ -25,12 +26,14 @@ from erlctl.training.program import MAX_CHUNK, Program
 def make_run(work: Work) -> RunSpec:
     """Return the spec of `work`."""
     make_algorithm = registry.get("algorithm", work.algorithm)
+    agent = make_algorithm(gamma=GAMMA, **work.options)
+    if isinstance(agent.collect_policy, EpsilonGreedy):
+        constant = EpsilonGreedy(epsilon=Schedule.constant(EPSILON))
+        agent = replace(agent, collect_policy=constant)
     return RunSpec(
         name="bench", variant="bench", seed=0,
         environment=EnvironmentSection(id=work.environment),
-        agent=make_algorithm(
-            gamma=GAMMA, collect_policy=EpsilonGreedy(epsilon=Schedule.constant(EPSILON))
-        ),
+        agent=agent,
         network=Mlp(hidden=work.hidden),
         optimizer=Adam(learning_rate=LEARNING_RATE),
         training=TrainingSection(
@@ -38,7 +41,8 @@ def make_run(work: Work) -> RunSpec:
             learning_starts=LEARNING_STARTS,
             batch_size=work.batch_size,
             replay_capacity=REPLAY_CAPACITY,
-            target_update_every=TARGET_UPDATE_EVERY,
+            target_update_every=work.target_update_every,
+            target_update_polyak=work.target_update_polyak,
         ),
     )
 

@@ -16,7 +16,6 @@ from work import (
     LEARNING_RATE,
     LEARNING_STARTS,
     REPLAY_CAPACITY,
-    TARGET_UPDATE_EVERY,
     Work,
     report,
 )
@@ -30,7 +29,7 @@ def make_agent(environment: tf_py_environment.TFPyEnvironment, work: Work) -> dq
     agent = dqn_agent.DqnAgent(
         environment.time_step_spec(), environment.action_spec(), q_network=network,
         optimizer=tf.keras.optimizers.Adam(LEARNING_RATE), epsilon_greedy=EPSILON, gamma=GAMMA,
-        target_update_period=TARGET_UPDATE_EVERY,
+        target_update_period=work.target_update_every,
         td_errors_loss_fn=common.element_wise_huber_loss,
     )
     agent.initialize()

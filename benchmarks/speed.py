@@ -23,6 +23,8 @@ from pathlib import Path
 
 from work import Work
 
+from erlctl import registry
+
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
@@ -62,11 +64,19 @@ class Suite:
 
 @dataclass
 class Measured:
-    """The rates of one row, steps per second, one for each round; or why there are none."""
+    """What was measured of one row.
+
+    Attributes:
+        row: The row.
+        rates: Steps per second, one for each round.
+        skipped: Why there are none, where that is no fault (a peer that is not installed).
+        failed: What the program said when it failed.
+    """
 
     row: Row
     rates: list[float] = field(default_factory=list)
     skipped: str | None = None
+    failed: str | None = None
 
     @property
     def median(self) -> float:
@@ -95,11 +105,27 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
 
 
 def algorithms() -> Suite:
-    """Return the algorithms beside DQN: what regularisation costs."""
+    """Return every discrete algorithm beside DQN: what regularisation costs."""
     work = Work(steps=20_000)
+    declared = registry.all_of("algorithm")
+    names = [name for name, each in declared.items() if each.action_kind == "discrete"]
+    names.sort(key=lambda name: name != "dqn")  # the reference first
     return Suite("algorithms", "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64", [
         Row(name=name, program="run_erlctl.py", work=replace(work, algorithm=name))
-        for name in ("dqn", "munchausen_dqn")
+        for name in names
+    ])
+
+
+def pendulum() -> Suite:
+    """Return SAC beside Stable-Baselines3's, both with a learned temperature."""
+    work = Work(
+        environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
+        batch_size=256, target_update_every=1, target_update_polyak=0.005, steps=3000,
+    )
+    return Suite("pendulum", "SAC, Pendulum-v1, hidden (64, 64), batch 256", [
+        Row(name="erlctl", program="run_erlctl.py", work=work),
+        Row(name="Stable-Baselines3", program="run_stable_baselines3.py",
+            work=replace(work, steps=300), package="stable_baselines3", is_peer=True),
     ])
 
 
@@ -110,6 +136,7 @@ def suites() -> list[Suite]:
                  floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
         cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
         algorithms(),
+        pendulum(),
     ]
 
 
@@ -123,15 +150,18 @@ def is_importable(python: str, package: str) -> bool:
     return done.returncode == 0
 
 
-def run_once(row: Row, python: str) -> float:
-    """Run one program in a process of its own and return its steps per second."""
+def run_once(result: Measured, python: str) -> None:
+    """Run the row's program in a process of its own and note its steps per second."""
+    row = result.row
     done = subprocess.run(
         [python, str(HERE / row.program), row.work.to_json()],
         env=os.environ | ONE_THREAD, capture_output=True, text=True, check=False, timeout=1800,
     )
     if done.returncode:
-        raise SystemExit(f"{row.name} failed ({row.program}):\n{done.stderr}")
-    return float(json.loads(done.stdout.splitlines()[-1])["rate"])
+        print(f"{row.name} failed ({row.program}):\n{done.stderr}", file=sys.stderr)
+        result.failed = (done.stderr.splitlines() or [f"exit code {done.returncode}"])[-1]
+        return
+    result.rates.append(float(json.loads(done.stdout.splitlines()[-1])["rate"]))
 
 
 def measure(suite: Suite, rounds: int, peer_python: str) -> list[Measured]:
@@ -143,12 +173,11 @@ def measure(suite: Suite, rounds: int, peer_python: str) -> list[Measured]:
             result.skipped = f"{row.package} is not installed in {peer_python}"
     for turn in range(rounds):
         for result in results:
-            if result.skipped:
+            if result.skipped or result.failed:
                 continue
-            python = peer_python if result.row.is_peer else sys.executable
-            result.rates.append(run_once(result.row, python))
-            print(f"  {turn + 1}/{rounds} {result.row.name}: {result.rates[-1]:,.0f}",
-                  file=sys.stderr, flush=True)
+            run_once(result, peer_python if result.row.is_peer else sys.executable)
+            figure = "failed" if result.failed else f"{result.rates[-1]:,.0f}"
+            print(f"  {turn + 1}/{rounds} {result.row.name}: {figure}", file=sys.stderr, flush=True)
     return results
 
 
@@ -163,13 +192,13 @@ def verdict(row: Row, ratio: float) -> str:
 
 def print_table(suite: Suite, results: Sequence[Measured]) -> None:
     """Print medians, the range over rounds, and the reference's rate divided by each row's."""
-    reference = results[0].median
+    reference = results[0].median if results[0].rates else float("nan")
     print(f"\n{suite.title}")
     print(f"  {'':24}{'steps/s':>10}{'lowest':>10}{'highest':>10}{'ratio':>8}")
     for result in results:
         name = result.row.name
-        if result.skipped:
-            print(f"  {name:24}{result.skipped}")
+        if not result.rates:
+            print(f"  {name:24}{result.skipped or f'failed: {result.failed}'}")
             continue
         ratio = reference / result.median
         print(f"  {name:24}{result.median:10,.0f}{min(result.rates):10,.0f}"
@@ -187,7 +216,7 @@ def write_json(path: Path, measured: dict[str, list[Measured]]) -> None:
         "suites": {
             name: [
                 {"name": r.row.name, "program": r.row.program, "work": asdict(r.row.work),
-                 "steps_per_second": r.rates, "skipped": r.skipped}
+                 "steps_per_second": r.rates, "skipped": r.skipped, "failed": r.failed}
                 for r in results
             ]
             for name, results in measured.items()
@@ -238,6 +267,7 @@ def main() -> None:
     output = options.output or HERE / "results" / f"speed-{stamp}.json"
     write_json(output, measured)
     print(f"\nEvery rate is in {output}")
+    sys.exit(any(result.failed for results in measured.values() for result in results))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 # Rows in the replay before the first update; every program fills it with random actions.
 LEARNING_STARTS = 1000
 REPLAY_CAPACITY = 50_000
-TARGET_UPDATE_EVERY = 100
 EPSILON = 0.1
 LEARNING_RATE = 1e-3
 GAMMA = 0.99
@@ -23,17 +23,23 @@ class Work:
 
     Attributes:
         environment: Gym's id.
-        algorithm: erlctl's name of the algorithm; peers run their DQN.
+        algorithm: erlctl's name of the algorithm; peers run theirs of that name.
+        options: Its fields, where they are not the defaults.
         hidden: Units of each hidden layer.
         batch_size: Transitions of an update.
+        target_update_every: Updates between synchronisations of the target network.
+        target_update_polyak: Weight of the new parameters at a synchronisation.
         warmup: Steps with updates before the clock starts: compilation, caches.
         steps: Steps that are timed.
     """
 
     environment: str = "CartPole-v1"
     algorithm: str = "dqn"
+    options: dict[str, Any] = field(default_factory=dict)
     hidden: tuple[int, ...] = (64, 64)
     batch_size: int = 64
+    target_update_every: int = 100
+    target_update_polyak: float = 1.0
     warmup: int = 100
     steps: int = 1000
 
