@@ -31,6 +31,7 @@ class CompiledEntry:
 
     Attributes:
         id: Name in a spec, where there is one the name that gym or MinAtar registers.
+        aliases: Other names of the same; `X-MinAtar` is gymnax's.
         module: Module that holds the class; importing it imports TensorFlow.
         class_name: Name of the class.
         keywords: Keyword arguments that a spec may give, with defaults.
@@ -52,6 +53,7 @@ class CompiledEntry:
     action: str
     source: str
     doc: str
+    aliases: tuple[str, ...] = ()
 
     @property
     def time_limit(self) -> int | None:
@@ -78,9 +80,100 @@ def _cart_pole(version: str, time_limit: int, threshold: float) -> CompiledEntry
     )
 
 
-CLASSIC = (
-    _cart_pole("v0", 200, 195.0),
-    _cart_pole("v1", 500, 475.0),
+_MOUNTAIN_CAR = CompiledEntry(
+    id="MountainCar-v0",
+    module=f"{_COMPILED}.mountain_car",
+    class_name="MountainCar",
+    keywords=_limit(200),
+    reward_threshold=-110.0,
+    observation="float32 [2]: position, velocity",
+    action="discrete 3: push left, coast, push right",
+    source="gym 0.23 (Moore 1990)",
+    doc="drive an underpowered car out of a valley; reward -1 per step",
+)
+_ACROBOT = CompiledEntry(
+    id="Acrobot-v1",
+    module=f"{_COMPILED}.acrobot",
+    class_name="Acrobot",
+    keywords=_limit(500),
+    reward_threshold=-100.0,
+    observation="float32 [6]: cosine and sine of two angles, two angular velocities",
+    action="discrete 3: torque -1, 0, 1 on the joint",
+    source="gym 0.23 (Sutton 1996)",
+    doc="swing a two-link arm above a line; reward -1 per step",
+)
+_PENDULUM = CompiledEntry(
+    id="Pendulum-v1",
+    module=f"{_COMPILED}.pendulum",
+    class_name="Pendulum",
+    keywords=_limit(200),
+    observation="float32 [3]: cosine and sine of the angle, angular velocity",
+    action="continuous [1]: torque from -2 to 2",
+    source="gym 0.23",
+    doc="swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
 )
 
-ENTRIES = CLASSIC
+CLASSIC = (
+    _cart_pole("v0", 200, 195.0), _cart_pole("v1", 500, 475.0),
+    _MOUNTAIN_CAR, _ACROBOT, _PENDULUM,
+)
+
+
+@dataclass(frozen=True)
+class _Game:
+    """What differs between the MinAtar games.
+
+    Attributes:
+        name: Module name, as in the package.
+        channels: Number of channels of an observation.
+        actions: The actions that do something.
+        doc: One line about the task.
+    """
+
+    name: str
+    channels: int
+    actions: tuple[str, ...]
+    doc: str
+
+
+_GAMES = (
+    _Game("asterix", 4, ("no-op", "left", "up", "right", "down"),
+          "collect gold, avoid enemies; a point per gold"),
+    _Game("breakout", 4, ("no-op", "left", "right"),
+          "bounce a ball to break bricks; a point per brick"),
+    _Game("freeway", 7, ("no-op", "up", "down"),
+          "cross eight lanes of cars for 2,501 steps; a point per crossing"),
+    _Game("seaquest", 10, ("no-op", "left", "up", "right", "down", "fire"),
+          "shoot enemies, rescue divers, surface for air; points for both"),
+    _Game("space_invaders", 6, ("no-op", "left", "right", "fire"),
+          "shoot waves of aliens; a point per alien"),
+)
+_ALL_ACTIONS = ("no-op", "left", "up", "right", "down", "fire")
+
+
+def _minatar(game: _Game, version: str) -> CompiledEntry:
+    title = game.name.title().replace("_", "")
+    minimal = version == "v1"
+    actions = game.actions if minimal else _ALL_ACTIONS
+    return CompiledEntry(
+        id=f"MinAtar/{title}-{version}",
+        aliases=(f"MinAtar-{title}-{version}", *((f"{title}-MinAtar",) if minimal else ())),
+        module=f"{_COMPILED}.minatar.{game.name}",
+        class_name=title,
+        keywords={
+            **_limit(10_000),
+            "sticky_action_probability": Keyword(
+                default=0.1, doc="chance that the last action is repeated, in [0, 1]"),
+            "difficulty_ramping": Keyword(default=True, doc="whether the game becomes faster"),
+        },
+        fixed={"minimal_action_set": minimal},
+        observation=f"uint8 [10, 10, {game.channels}]: 0 or 1 per cell and channel",
+        action=f"discrete {len(actions)}: {', '.join(actions)}",
+        source="MinAtar 1.0.15 (Young and Tian 2019, arXiv:1903.03176)",
+        doc=game.doc,
+    )
+
+
+MINATAR = tuple(_minatar(game, version) for game in _GAMES for version in ("v0", "v1"))
+
+ENTRIES = (*CLASSIC, *MINATAR)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMPILED: Mapping[str, CompiledEntry] = MappingProxyType(
     {entry.id: entry for entry in catalogue.ENTRIES}
 )
+_ALIASES = {alias: entry.id for entry in catalogue.ENTRIES for alias in entry.aliases}
 
 
 class UnknownKeywordError(ErlctlError):
@@ -36,14 +37,15 @@ class UnknownKeywordError(ErlctlError):
 
 
 def find(environment_id: str) -> CompiledEntry:
-    """Return the entry of `environment_id`.
+    """Return the entry of `environment_id`, which may be an alias.
 
     Raises:
         UnknownNameError: No compiled environment has this id; names the nearest one.
     """
-    if environment_id not in COMPILED:
+    entry = COMPILED.get(_ALIASES.get(environment_id, environment_id))
+    if entry is None:
         raise UnknownNameError("environment", environment_id, COMPILED)
-    return COMPILED[environment_id]
+    return entry
 
 
 def keyword_arguments(entry: CompiledEntry, given: Mapping[str, Any]) -> dict[str, Any]:
