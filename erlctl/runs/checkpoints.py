@@ -64,7 +64,7 @@ def save(
             files=manifests.describe_files(temporary), tensors=tensors, fingerprint=fingerprint,
             offsets=dict(offsets or {}), versions=dict(versions or {}), extra=dict(extra or {}),
         )
-        data = store.json_bytes(manifest.to_json())
+        data = store.json_bytes(manifest.to_json(), indent=None)
         store.write_new(temporary / manifests.MANIFEST, data, durable=False)  # the block syncs
     hint = paths.latest if resumable else paths.best
     store.write_bytes(hint, f"{step}\n".encode(), durable=False)

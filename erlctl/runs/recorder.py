@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from erlctl.errors import DivergedError
 from erlctl.runs import catalogue, checkpoints, provenance
+from erlctl.runs.append import AppendOnlyFile
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.preflight import free_bytes, megabytes, state_bytes
@@ -29,7 +30,7 @@ from erlctl.spec.schema import RunSpec
 OnEvent = Callable[[dict[str, Any]], None]
 
 _FLUSH_SECONDS = 1.0
-_RUN_JSON_SECONDS = 10.0
+_RUN_JSON_SECONDS = 5.0
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -96,14 +97,14 @@ class RunRecorder:
         head = {"t_start": time.time(), "env_id": self._run.environment.id}
         self._tables = {
             "progress": TableWriter(
-                paths.progress, progress_columns(()), offset=offsets.get("progress", 0)
+                paths.progress, progress_columns(()), length=offsets.get("progress", 0)
             ),
             "evaluations": TableWriter(
-                paths.evaluations, EVALUATION_COLUMNS, offset=offsets.get("evaluations", 0)
+                paths.evaluations, EVALUATION_COLUMNS, length=offsets.get("evaluations", 0)
             ),
             "monitor": TableWriter(
                 paths.monitor, MONITOR_COLUMNS, preamble=f"#{json.dumps(head)}",
-                offset=offsets.get("monitor", 0),
+                length=offsets.get("monitor", 0),
             ),
         }
         self._events = None
@@ -120,7 +121,7 @@ class RunRecorder:
                     "at the checkpoint: rows are missing"
                 )
 
-    def _files(self) -> dict[str, Any]:
+    def _files(self) -> dict[str, AppendOnlyFile]:
         return {**self._tables, **({"tensorboard": self._events} if self._events else {})}
 
     @property
@@ -169,8 +170,7 @@ class RunRecorder:
         """Save everything; a full disk is said, and the run goes on with the last checkpoint."""
         if step != self.saved_step and self._save(step):
             self.saved_step = step
-            self._record.save(step=step, checkpoint=step)
-            self._recorded = time.monotonic()
+            self._record.facts.update(step=step, checkpoint=step)  # written by `tick` and the end
             catalogue.prune(
                 self._paths, keep=self._run.checkpoint.keep, best_step=self._best_step
             )
@@ -235,7 +235,7 @@ class RunRecorder:
                 file.flush()
         if now - self._recorded > _RUN_JSON_SECONDS:
             self._recorded = now
-            self._record.save(step=step, durable=False)
+            self._record.save(step=step)
         self._on_event({"event": "tick", "step": step, "steps_per_second": steps_per_second})
 
     def _sync(self) -> None:

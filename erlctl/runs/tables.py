@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erlctl.runs.append import AppendOnlyFile
+
 PROGRESS_HEAD = ("step", "updates", "episodes", "return_mean", "return_std", "length_mean", "loss")
 # The same for every algorithm, empty where one has none: the header stands before the first update.
 DIAGNOSTIC_COLUMNS = (
@@ -42,99 +44,40 @@ def progress_columns(names: Iterable[str]) -> tuple[str, ...]:
     return PROGRESS_HEAD + DIAGNOSTIC_COLUMNS + own + PROGRESS_TAIL
 
 
-class TableWriter:
+class TableWriter(AppendOnlyFile):
     """Appends rows to a CSV file.
 
-    Rows are kept in memory until `flush`; `offset` counts them as written. An existing file is
-    continued under its own header, whatever `columns` says, after its last whole line.
+    Rows are kept in memory until `flush`. An existing file is continued under its own header,
+    whatever `columns` says, after its last whole line.
 
     Args:
-        path: The file; created with its header if it is missing or has no whole header line. A
-            symbolic link is refused: it may point out of the run directory.
+        path: The file; it gets its header if it has no whole header line.
         columns: Header.
         preamble: A line before the header, starting with "#".
-        offset: Cut the file back to this length first.
+        length: Cut the file back to this many bytes first; None leaves it.
 
     Attributes:
         columns: The header that rows are written under.
-        offset: Length of the file in bytes with all rows appended so far.
     """
 
     def __init__(
-        self, path: Path, columns: Iterable[str], *, preamble: str = "", offset: int | None = None
+        self, path: Path, columns: Iterable[str], *, preamble: str = "", length: int | None = None
     ) -> None:
-        self.path = path
-        self.columns = tuple(columns)
-        self._pending: list[bytes] = []
-        self._descriptor = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
-        )
-        size = os.fstat(self._descriptor).st_size
-        self.truncate(_end_of_last_line(self._descriptor, size if offset is None else
-                                        min(size, offset)))
+        super().__init__(path, length)
+        self.cut_torn_line()
         existing = read_header(path)
-        if existing is not None:
-            self.columns = existing
-        else:
+        self.columns = tuple(columns) if existing is None else existing
+        if existing is None:
             self.truncate(0)
             head = f"{preamble}\n" if preamble else ""
-            self._add(f"{head}{','.join(self.columns)}\n".encode())
+            self.add(f"{head}{','.join(self.columns)}\n".encode())
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; a column without a value (or with None) stays empty.
 
         Keys without a column are left out: the header of a file never changes.
         """
-        self._add((",".join([_field(row.get(name)) for name in self.columns]) + "\n").encode())
-
-    def _add(self, line: bytes) -> None:
-        self._pending.append(line)
-        self.offset += len(line)
-
-    def flush(self) -> None:
-        """Hand all rows to the operating system; whole lines only, also when the disk fills up."""
-        if not self._pending:
-            return
-        data = b"".join(self._pending)
-        start = self.offset - len(data)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._descriptor, data[written:])
-        except OSError:
-            os.ftruncate(self._descriptor, start)  # rows stay pending, nothing is torn or doubled
-            raise
-        self._pending.clear()
-
-    def sync(self) -> None:
-        """Flush, and wait until the rows are on the disk."""
-        self.flush()
-        os.fsync(self._descriptor)
-
-    def truncate(self, offset: int) -> None:
-        """Cut the file back to its first `offset` bytes and forget rows not yet flushed."""
-        self._pending.clear()
-        os.ftruncate(self._descriptor, offset)
-        self.offset = offset
-
-    def close(self) -> None:
-        """Flush and close the file."""
-        try:
-            self.flush()
-        finally:
-            os.close(self._descriptor)
-
-
-def _end_of_last_line(descriptor: int, size: int) -> int:
-    """Return the length of the first `size` bytes without a torn line at their end."""
-    end = size
-    while end > 0:
-        start = max(0, end - 4096)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
+        self.add((",".join([_field(row.get(name)) for name in self.columns]) + "\n").encode())
 
 
 def _field(value: Any) -> str:  # noqa: ANN401 - a Python or NumPy scalar or None

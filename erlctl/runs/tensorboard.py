@@ -16,6 +16,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from erlctl.runs.append import AppendOnlyFile
+
 FILE_NAME = "events.out.tfevents.run"
 
 # Column of a row -> tags. Other columns become `reg/<column>`.
@@ -39,24 +41,17 @@ EVALUATION_TAGS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class EventFile:
+class EventFile(AppendOnlyFile):
     """Writes scalars to the run's event file.
 
     Args:
         folder: `tensorboard/` of the run; made if missing.
-        offset: Cut the file back to this length first; 0 begins anew.
-
-    Attributes:
-        path: The file.
-        offset: Its length with everything written so far.
+        length: Cut the file back to this many bytes first; 0 begins anew.
     """
 
-    def __init__(self, folder: Path, offset: int = 0) -> None:
+    def __init__(self, folder: Path, length: int = 0) -> None:
         os.makedirs(folder, exist_ok=True)
-        self.path = folder / FILE_NAME
-        self._file = open(self.path, "ab")  # noqa: SIM115 - open as long as the run
-        os.ftruncate(self._file.fileno(), min(offset, os.fstat(self._file.fileno()).st_size))
-        self.offset = os.fstat(self._file.fileno()).st_size
+        super().__init__(folder / FILE_NAME, length)
         self._records = RecordWriter(self)
         if self.offset == 0:
             self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -82,19 +77,5 @@ class EventFile:
         self._records.write(event.SerializeToString())
 
     def write(self, data: bytes) -> None:
-        """Append bytes; what `RecordWriter` writes to."""
-        self._file.write(data)
-        self.offset += len(data)
-
-    def flush(self) -> None:
-        """Hand everything to the operating system."""
-        self._file.flush()
-
-    def sync(self) -> None:
-        """Flush, and wait until it is on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Flush and close the file."""
-        self._file.close()
+        """Append bytes; what `RecordWriter` calls."""
+        self.add(data)
