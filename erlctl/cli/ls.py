@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from erlctl.cli import options
+from erlctl.errors import ErlctlError
 from erlctl.launch.board import duration
 from erlctl.runs.layout import STATUSES
 
@@ -87,6 +88,9 @@ def _find(paths: Sequence[str], *, is_default: bool) -> tuple[list[RunSummary], 
     for path, reason in found.skipped:
         if not is_default:  # a runs directory that is not there yet is simply empty
             options.talk(f"{path}: {reason}")
+    if not is_default and not found.runs:
+        raise ErlctlError("no run found", fix="name a run, a variant, an experiment or a runs "
+                          "directory")
     return [summarise(paths) for paths in found.runs], len(found.runs)
 
 

@@ -1,0 +1,161 @@
+"""`erlctl train` around fake workers: what is planned, printed, refused and reported."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from erlctl.launch import pool
+from tests.cli.helpers import Result, erlctl
+from tests.launch.conftest import FAKE_WORKER, TWO_PROGRAMS, make_spec  # noqa: F401
+
+
+@pytest.fixture()
+def train(
+    runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Return a function that calls `erlctl train` with fake workers."""
+    monkeypatch.setenv("FAKE_COMPILATIONS", str(tmp_path / "compilations"))
+    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", FAKE_WORKER)
+
+    def call(*arguments: object) -> Result:
+        return erlctl("train", *arguments, "--runs-dir", runs_dir)
+
+    return call
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    return json.loads(result.out)["rows"]
+
+
+def test_train_reports_every_run_and_how_to_compare(train, make_spec, runs_dir):
+    result = train(make_spec(seeds=2), "--format", "json")
+    assert result.code == 0
+    assert [(row["run"], row["status"], row["step"]) for row in rows(result)] == [
+        ("demo/dqn/seed-0", "complete", 20), ("demo/dqn/seed-1", "complete", 20)]
+    assert json.loads(result.out)["exit_code"] == 0
+    assert f"compare: erlctl compare {runs_dir}/demo" in result.err
+
+
+def test_training_again_skips_and_starts_no_worker(train, make_spec, monkeypatch):
+    path = make_spec(seeds=2)
+    train(path)
+    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", ("/does/not/exist",))
+    result = train(path, "--format", "json")
+    assert result.code == 0
+    assert [row["status"] for row in rows(result)] == ["skipped", "skipped"]
+
+
+def test_a_failed_run_is_named_in_the_table_and_the_code(train, make_spec, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:raise")
+    result = train(make_spec(seeds=3))
+    assert result.code == 3
+    assert any(
+        "demo/dqn/seed-1" in line and "failed" in line and "the environment broke" in line
+        for line in result.out.splitlines()
+    )
+    assert "1 of 3 runs did not end well" in result.err
+
+
+def test_only_divergence_gives_4(train, make_spec, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "0:diverge")
+    assert train(make_spec(seeds=1)).code == 4
+
+
+def test_the_time_budget_gives_75_and_says_how_to_go_on(train, make_spec):
+    result = train(make_spec(steps=2000), "--max-seconds", "1")
+    assert result.code == 75
+    assert "to go on: the same line again" in result.err
+
+
+def test_plain_output_holds_no_escape_codes(train, make_spec):
+    result = train(make_spec())
+    assert "\x1b" not in result.out + result.err
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--print-commands"])
+def test_dry_run_and_print_commands_write_nothing(train, make_spec, runs_dir, option):
+    assert train(make_spec(), option).code == 0
+    assert not runs_dir.exists()
+
+
+def test_dry_run_says_what_would_be_done_with_each_run(train, make_spec):
+    path = make_spec(seeds=2)
+    train(path, "--array-index", 0)
+    result = train(path, "--dry-run", "--format", "json")
+    assert [(row["action"], row["status"]) for row in rows(result)] == [
+        ("skip", "complete"), ("start", "pending")]
+    fresh = rows(train(path, "--dry-run", "--fresh", "--format", "json"))
+    assert [row["action"] for row in fresh] == ["restart", "start"]
+
+
+def test_dry_run_estimates_the_replay(train, make_spec):
+    # capacity 50,000 x (2 x 4 float32 observations + 25 bytes of the rest)
+    estimate = rows(train(make_spec(), "--dry-run", "--format", "json"))[0]["replay_mb"]
+    assert estimate == pytest.approx(50_000 * (2 * 16 + 25) / 1e6, abs=0.1)
+
+
+def test_each_printed_command_trains_exactly_its_run(train, make_spec):
+    path = make_spec(seeds=2, sweep=TWO_PROGRAMS)
+    lines = train(path, "--print-commands", "--set", "training.steps=7").out.splitlines()
+    trained = []
+    for line in lines:
+        words = shlex.split(line)
+        assert words[:2] == ["erlctl", "train"]
+        result = erlctl(*words[1:], "--format", "json")
+        assert result.code == 0
+        (row,) = rows(result)
+        assert (row["status"], row["steps"]) == ("complete", 7)
+        trained.append(row["run"])
+    everything = rows(train(path, "--set", "training.steps=7", "--format", "json"))
+    assert trained == [row["run"] for row in everything]
+    assert {row["status"] for row in everything} == {"skipped"}
+
+
+def test_printed_commands_survive_a_shell(train, tmp_path, make_spec):
+    path = make_spec(name="it's a $HOME; spec.yaml")
+    (line,) = train(path, "--print-commands", "--set", "network.hidden=[8, 8]").out.splitlines()
+    words = shlex.split(line)
+    assert str(path) in words
+    assert "network.hidden=[8, 8]" in words
+
+
+def test_an_array_index_beyond_the_runs_is_refused(train, make_spec):
+    result = train(make_spec(seeds=3), "--array-index", 3)
+    assert result.code == 2
+    assert "0 to 2" in result.err
+
+
+def test_two_files_of_one_name_are_refused(train, make_spec, runs_dir):
+    result = train(make_spec(name="a.yaml"), make_spec(name="b.yaml", steps=30))
+    assert result.code == 2
+    assert "b.yaml: name: 'demo' is the name of" in result.err
+    assert not runs_dir.exists()
+
+
+def test_a_file_listed_twice_is_refused(train, make_spec):
+    path = make_spec()
+    assert train(path, path).code == 2
+
+
+def test_a_changed_spec_is_refused_with_the_difference(train, make_spec):
+    path = make_spec()
+    train(path)
+    result = train(path, "--set", "agent.gamma=0.5")
+    assert result.code == 2
+    assert "-  gamma: 0.99" in result.err
+    assert "+  gamma: 0.5" in result.err
+    assert "--fresh" in result.err
+
+
+def test_mistakes_of_all_files_are_reported_at_once(train, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\nagent: {{algorithm: dqn}}\nx: 1\n")
+    result = train(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert result.code == 2
+    assert "a.yaml:3:1" in result.err
+    assert "b.yaml:3:1" in result.err
