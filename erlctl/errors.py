@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+MAX_SHOWN = 50
+
 
 class ErlctlError(Exception):
     """A problem that the user can fix; shown without a traceback.
@@ -61,15 +63,18 @@ class Problem:
 
 
 class SpecError(ErlctlError):
-    """Every problem of a spec, sorted by position."""
+    """Every problem of a spec, sorted by position; the text shows the first `MAX_SHOWN`."""
 
     exit_code = 2
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: Sequence[Problem] = sorted(set(problems))
         count = len(self.problems)
+        shown = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        if count > MAX_SHOWN:
+            shown.append(f"... and {count - MAX_SHOWN} more")
         footer = f"{count} problem{'s' if count != 1 else ''}, nothing was started."
-        super().__init__("\n".join([*map(str, self.problems), footer]))
+        super().__init__("\n".join([*shown, footer]))
 
 
 class DomainError(ErlctlError):

@@ -6,7 +6,7 @@ import click
 
 from erlctl import spec
 from erlctl.cli import options
-from erlctl.errors import Problem, SpecError
+from erlctl.cli.specs import load_all
 
 
 @click.command()
@@ -25,19 +25,7 @@ def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | No
     Example:
       erlctl validate experiments/quickstart.yaml --set agent.gamma=0.95
     """
-    rows: list[dict[str, object]] = []
-    problems: list[Problem] = []
-    for path in specs:
-        try:
-            experiment = spec.load(path, overrides, seeds)
-        except SpecError as error:
-            problems.extend(error.problems)
-            continue
-        rows.extend(_rows(experiment))
-        for warning in experiment.warnings:
-            options.talk(f"{experiment.source}: warning: {warning}")
-    if problems:
-        raise SpecError(problems)
+    rows = [row for experiment in load_all(specs, overrides, seeds) for row in _rows(experiment)]
     options.echo_rows(rows, ["source", "name", "variant", "seed", "environment", "steps"], fmt)
     options.talk(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -23,10 +24,15 @@ from erlctl.spec.source import read_bytes, source_name
 SPANNING = ("seeds", "variants", "sweep")
 OF_ONE_RUN = ("variant", "seed")
 MAX_RUNS = 10_000
+MAX_WARNINGS = 20
+Check = Callable[[RunSpec], Iterable[tuple[str, str]]]
 
 
 def load(
-    path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    seeds: str | None = None,
+    checks: Sequence[Check] = (),
 ) -> Experiment:
     """Return the experiment of a spec file.
 
@@ -36,6 +42,7 @@ def load(
         path: The file; `-` is standard input.
         overrides: Texts `PATH=VALUE` of `--set`, applied before anything is validated.
         seeds: Text of `--seeds`, replaces the file's seeds.
+        checks: What else must hold of a run, from layers that a spec knows nothing of.
 
     Raises:
         SpecError: Every mistake, sorted by position.
@@ -52,12 +59,11 @@ def load(
     chosen = () if listed is None else read_seeds(listed, "seeds", problems)
     _check_count(len(points) * len(chosen), tree, problems)
     base = tree.without(*SPANNING)
-    specs = _read_variants(base if is_one_run else _as_one_run(base), points, problems)
+    specs = _read_variants(base if is_one_run else _as_one_run(base), points, checks, problems)
     if problems:
         raise SpecError(problems)
     runs = _runs(points, specs, chosen, is_one_run)
-    warnings = dict.fromkeys(text for spec in specs for text in all_warnings(spec))
-    return Experiment(name=runs[0].name, source=source, runs=runs, warnings=tuple(warnings))
+    return Experiment(name=runs[0].name, source=source, runs=runs, warnings=_warnings(specs))
 
 
 def load_run(path: str | Path) -> RunSpec:
@@ -128,27 +134,38 @@ def _check_count(count: int, tree: MapNode, problems: list[Problem]) -> None:
 
 
 def _read_variants(
-    tree: MapNode, points: Sequence[sweep.Point], problems: list[Problem]
+    tree: MapNode,
+    points: Sequence[sweep.Point],
+    checks: Sequence[Check],
+    problems: list[Problem],
 ) -> list[RunSpec]:
     """Return the spec of each variant; problems that only some have name those."""
-    specs, found = [], dict[Problem, list[sweep.Point]]()
+    specs, found = list[RunSpec](), dict[Problem, list[sweep.Point]]()
     for point in points:
         reader = Reader(_elsewhere())
         try:
             spec = reader.section(point.apply(tree), RunSpec)
         except SpecError as error:
             spec, reader.problems = FAILED, list(error.problems)
-        for problem in dict.fromkeys(reader.problems):
-            found.setdefault(problem, []).append(point)
         if spec is not FAILED:
             specs.append(spec)
+            reader.check(violation for check in checks for violation in check(spec))
+        for problem in dict.fromkeys(reader.problems):
+            found.setdefault(problem, []).append(point)
+    holders = Counter(place for point in points for place in point.places)
     for problem, where in found.items():
-        place = Where(problem.source, problem.line, problem.column)
         # A mistake in a variant's own value concerns the variants that hold the value.
-        concerned = [point for point in points if point.holds(place)] or points
-        note = "" if len(where) == len(concerned) else _only_in(where, len(concerned))
+        place = Where(problem.source, problem.line, problem.column)
+        concerned = holders.get(place, len(points))
+        note = "" if len(where) == concerned else _only_in(where, concerned)
         problems.append(dataclasses.replace(problem, message=problem.message + note))
     return specs
+
+
+def _warnings(specs: Iterable[RunSpec]) -> tuple[str, ...]:
+    texts = list(dict.fromkeys(text for spec in specs for text in all_warnings(spec)))
+    more = len(texts) - MAX_WARNINGS
+    return (*texts[:MAX_WARNINGS], f"and {more} more like these") if more > 0 else tuple(texts)
 
 
 def _only_in(points: Sequence[sweep.Point], total: int) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from erlctl import registry
@@ -86,6 +86,11 @@ class Reader:
                 values[field.name] = self._fail(
                     node.where, path, messages.missing_key(field.name, doc))
         return FAILED if FAILED in values.values() else self._make(cls, values, path)
+
+    def check(self, violations: Iterable[tuple[str, str]]) -> None:
+        """Add a problem for each (dotted path, message) at the place of what was read there."""
+        for path, message in violations:
+            self._fail(self._nearest_place(path), path, message)
 
     def value(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
         """Read a node as `hint`, one of the kinds of `_READERS`; FAILED after a problem."""

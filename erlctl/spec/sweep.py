@@ -61,12 +61,11 @@ class Point:
         changes = [f"{c.path.rpartition('.')[2]}={_shown(c.node)}" for c in self.swept]
         return ",".join([self.label, *changes] if self.label else changes)
 
-    def holds(self, where: Where) -> bool:
-        """Return whether one of its own values, or the path of one, stands at a place."""
-        return any(
-            where in (change.key, *places(change.node))
-            for change in (*self.labelled, *self.swept)
-        )
+    @property
+    def places(self) -> set[Where]:
+        """Where its own values and their paths stand."""
+        changes = (*self.labelled, *self.swept)
+        return {where for c in changes for where in (c.key, *places(c.node))}
 
     def apply(self, tree: MapNode) -> MapNode:
         """Return the tree of this variant."""
@@ -115,7 +114,7 @@ def check_overrides(
                 if any(overlap(change.path, override.path) for change in changes):
                     problems.append(override.where.problem(
                         override.path, "has no effect, the spec varies it; "
-                        f"set {prefix}.{override.path} instead"))
+                        f"write --set {prefix}.{override.path}=... instead"))
                     break
 
 
@@ -211,9 +210,12 @@ def _axes(node: Node | None, problems: list[Problem]) -> Iterator[tuple[Change, 
                 path, f"expected a list of values such as [0.9, 0.99], got {change.node}"))
             continue
         items = change.node.items
-        for index, item in enumerate(items):
-            if any(_same(item, earlier) for earlier in items[:index]):
-                problems.append(item.where.problem(path, f"{item} is listed twice; remove one"))
+        shown = list(map(_shown, items))
+        first = {text: index for index, text in reversed(list(enumerate(shown)))}
+        problems.extend(
+            item.where.problem(path, f"{item} is listed twice; remove one")
+            for index, item in enumerate(items) if first[shown[index]] != index
+        )
         yield tuple(Change(change.key, change.path, item) for item in items)
 
 
@@ -250,10 +252,6 @@ def _entries(
         return node.entries
     problems.append(node.where.problem(path, f"expected entries such as {example}, got {node}"))
     return ()
-
-
-def _same(a: Node, b: Node) -> bool:
-    return _shown(a) == _shown(b)
 
 
 def _shown(node: Node) -> str:
