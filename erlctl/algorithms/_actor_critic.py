@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from erlctl.algorithms._base import Algorithm
 from erlctl.fields import POSITIVE, option
@@ -18,7 +18,7 @@ class Bonus:
     """The log-policy terms of the critic's target.
 
     y = r + alpha * clip(t * log pi(a|s), bounds) + gamma * discount * V(s'), or with `bounding` f
-    y = r + alpha * f(t * log pi(a|s) / scale) + gamma * discount * (q(s', a') - f(t * log pi(a'|s') / scale)).
+    y = r + alpha * f(a|s) + gamma * discount * (q(s', a') - f(a'|s')), f of t * log pi / scale.
 
     Attributes:
         alpha: Weight of the bonus; 0 is plain soft actor-critic.

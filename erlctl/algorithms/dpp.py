@@ -34,7 +34,7 @@ class Dpp(ValueAlgorithm):
         "bounded:           y = r + clip(q(s, a) - V(q(s)), log_policy_clip, 0)\n"
         "                       + gamma * discount * V(q(s'))\n"
         "q_plus_log_policy: y = r + gamma * discount * V(q(s') + c(s')),\n"
-        "                   c fitted to clip(q(s, a) + c(s, a) - V(q(s) + c(s)), log_policy_clip, 0)\n"
+        "                   c fitted to clip(p(s, a) - V(p(s)), log_policy_clip, 0), p = q + c\n"
         "  V: logsumexp, temperature * log sum_a exp(q(a) / temperature), or\n"
         "     boltzmann, sum_a softmax(q / temperature)(a) * q(a)"
     )

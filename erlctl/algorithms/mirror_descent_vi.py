@@ -25,8 +25,8 @@ class MirrorDescentVi(CompanionAlgorithm):
         "Q: y = r + gamma * discount * sum_a pi(a) * (q_target(s', a)\n"
         "         - kl_coefficient * log(pi(a) / pi_target(a)) - entropy_coefficient * log pi(a))\n"
         "  (without regularised_evaluation: only q_target)\n"
-        "direct:   policy loss = kl_coefficient * KL(pi || pi_target) - entropy_coefficient * H(pi)\n"
-        "                        - sum_a pi(a) * q_target(s, a)\n"
+        "direct:   loss = kl_coefficient * KL(pi || pi_target) - entropy_coefficient * H(pi)\n"
+        "                 - sum_a pi(a) * q_target(s, a)\n"
         "indirect: logits fitted to (q_target + kl_coefficient * log pi_target)\n"
         "                           / (kl_coefficient + entropy_coefficient), shifted to maximum 0"
     )

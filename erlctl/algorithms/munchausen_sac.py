@@ -26,9 +26,9 @@ class MunchausenSac(Sac):
         "critics: y = r + alpha * clip(temperature * log pi(a|s), log_policy_clip,\n"
         "                              log_policy_clip_high)\n"
         "             + gamma * discount * (min q_target(s', a') - temperature * log pi(a'|s'))\n"
-        "bounding f: y = r + alpha * f(temperature * log pi(a|s) / bounding_scale) + gamma * discount\n"
-        "                * (min q_target(s', a') - f(temperature * log pi(a'|s') / bounding_scale))\n"
-        "  a: the replayed action, a' ~ pi(.|s'); f = clip to [-1, 1] or tanh"
+        "bounding: y = r + alpha * f(a|s) + gamma * discount * (min q_target(s', a') - f(a'|s')),\n"
+        "  f(a|s) = temperature * log pi(a|s) / bounding_scale, then clipped to [-1, 1] or tanh\n"
+        "  a: the replayed action, a' ~ pi(.|s')"
     )
     source: ClassVar[str] = (
         "after Vieillard, Pietquin, Geist 2020, arXiv:2007.14430; bounding after Iwaki 2025, "

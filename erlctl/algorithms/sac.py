@@ -19,8 +19,8 @@ class Sac(ActorCriticAlgorithm):
     action_kind: ClassVar[Literal["discrete", "continuous"]] = "continuous"
     summary: ClassVar[str] = "soft actor-critic for continuous actions: the baseline"
     equation: ClassVar[str] = (
-        "critics: y = r + gamma * discount * (min q_target(s', a') - temperature * log pi(a'|s')),\n"
-        "  a' ~ pi(.|s')\n"
+        "critics: y = r + gamma * discount * (min q_target(s', a')\n"
+        "                                     - temperature * log pi(a'|s')),  a' ~ pi(.|s')\n"
         "actor: loss = temperature * log pi(a~|s) - min q(s, a~),  a~ ~ pi(.|s)\n"
         "temperature: loss = temperature * (-log pi(a~|s) + target_entropy_scale * D)"
     )

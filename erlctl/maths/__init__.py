@@ -1,0 +1,1 @@
+"""Pure functions on tensors: values, policies, targets, losses. No state and no files."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 from erlctl.maths import policies
-from erlctl.maths.values import mask_illegal
+from erlctl.maths.values import Temperature, mask_illegal
 
 
 def policy_figures(
-    q: tf.Tensor, target_q: tf.Tensor, temperature: float, mask: tf.Tensor | None = None
+    q: tf.Tensor, target_q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None
 ) -> dict[str, tf.Tensor]:
     """Return mean value, action gap, alarm and, at a temperature, entropy and KL of the policy.
 
@@ -31,12 +31,15 @@ def policy_figures(
         "action_gap": tf.reduce_mean(best[:, 0] - best[:, 1]),
         "preference_max": tf.reduce_max(tf.abs(present * q)),
     }
-    if temperature > 0:
-        log_p = policies.log_policy(q, temperature, mask)
-        log_target = policies.log_policy(target_q, temperature, mask)
-        return {
-            **figures,
-            "entropy": tf.reduce_mean(policies.entropy(log_p)),
-            "kl_to_target": tf.reduce_mean(policies.kl_divergence(log_p, log_target)),
-        }
-    return {**figures, "entropy": tf.zeros([]), "kl_to_target": tf.zeros([])}
+    temperature = tf.convert_to_tensor(temperature, q.dtype)
+    is_soft = temperature > 0
+    safe = tf.where(is_soft, temperature, tf.ones_like(temperature))
+    log_p = policies.log_policy(q, safe, mask)
+    log_target = policies.log_policy(target_q, safe, mask)
+    entropy = tf.reduce_mean(policies.entropy(log_p))
+    kl = tf.reduce_mean(policies.kl_divergence(log_p, log_target))
+    zero = tf.zeros_like(temperature)
+    return {
+        **figures,
+        "entropy": tf.where(is_soft, entropy, zero), "kl_to_target": tf.where(is_soft, kl, zero),
+    }

@@ -1,6 +1,6 @@
 """Log-density of stored actions under a Gaussian that tanh squashes into a box.
 
-    u ~ N(loc, scale),  a = middle + half * tanh(u),  middle = (low + high) / 2, half = (high - low) / 2
+    u ~ N(loc, scale),  a = (low + high) / 2 + half * tanh(u),  half = (high - low) / 2
     log pi(a) = log N(u; loc, scale) - sum_i log(half_i) - sum_i log(1 - tanh(u_i)^2)
 """
 
