@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from erlctl.analysis import caveats, specs
+from erlctl.analysis.aggregate import Aggregate, aggregate
 from erlctl.analysis.data import Run
 from erlctl.analysis.groups import Group, Pair, make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
-from erlctl.analysis.scores import Score, Scoring, score
+from erlctl.analysis.references import REFERENCES, Reference
+from erlctl.analysis.scores import STEPS, Score, Scoring, score
 from erlctl.errors import DamagedError, UnknownNameError
 
 EVERYTHING = "everything (forced)"
@@ -45,6 +47,7 @@ class Comparison:
         skipped: Paths that hold no readable run.
         spec_differences: Path to {variant: value}.
         warnings: Sentences.
+        together: The environments together; None where there is only one.
     """
 
     scoring: Scoring
@@ -52,7 +55,8 @@ class Comparison:
     baseline: str | None
     skipped: tuple[tuple[str, str], ...]
     spec_differences: Mapping[str, Mapping[str, str]]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    together: Aggregate | None = None
 
     @property
     def num_used(self) -> int:
@@ -61,7 +65,8 @@ class Comparison:
 
 
 def compare(
-    loaded: Loaded, scoring: Scoring, *, baseline: str | None = None, force: bool = False
+    loaded: Loaded, scoring: Scoring, *, baseline: str | None = None, force: bool = False,
+    references: Mapping[str, Reference] = REFERENCES,
 ) -> Comparison:
     """Compare the variants of the loaded runs.
 
@@ -70,6 +75,7 @@ def compare(
         scoring: How a run becomes a number.
         baseline: Variant that all others are compared with; None: the best against each other one.
         force: Put different environments and protocols together.
+        references: Scores by environment that returns are normalised by.
 
     Raises:
         DamagedError: Not one run was found.
@@ -95,6 +101,10 @@ def compare(
         skipped=tuple((str(path), reason) for path, reason in loaded.skipped),
         spec_differences=specs.differences(runs),
         warnings=tuple(caveats.caveats(blocks, force=force)),
+        together=aggregate(
+            blocks, references if scoring.kind != STEPS else {}, column=scoring.metric.column,
+            better=scoring.better, baseline=baseline,
+        ),
     )
 
 

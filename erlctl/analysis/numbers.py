@@ -22,7 +22,7 @@ def number(value: float) -> str:
         return f"{value:.1f}"
     if size >= 1 or value == 0:
         return f"{value:.2f}"
-    return f"{value:.3g}"
+    return f"{value:.3f}" if size >= 0.01 else f"{value:.3g}"
 
 
 def interval(found: Interval) -> str:

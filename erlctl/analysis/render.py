@@ -43,6 +43,7 @@ def for_people(comparison: Comparison, layout: Layout) -> str:
         parts.append(_boxed(table, layout))
         parts += [f"  {line}" for line in _verdicts(block, comparison)]
         parts.append("")
+    parts += _together(comparison, lambda table: _boxed(table, layout), "  {}")
     footnotes = [f"note: {sentence}" for sentence in comparison.warnings]
     if footnotes:
         parts += [*footnotes, ""]
@@ -62,6 +63,7 @@ def as_json(comparison: Comparison, layout: Layout) -> str:
         },
         "baseline": comparison.baseline,
         "blocks": [_block_document(block, comparison) for block in comparison.blocks],
+        "together": _together_document(comparison),
         "skipped": [{"path": path, "reason": reason} for path, reason in comparison.skipped],
         "warnings": list(comparison.warnings),
     }
@@ -75,6 +77,28 @@ def _block_document(block: Block, comparison: Comparison) -> dict[str, Any]:
         "environment": block.environment, "protocol": block.protocol, "step": block.step,
         "variants": [_group_document(group) for group in block.groups],
         "pairs": [_pair_document(pair, comparison) for pair in block.pairs],
+    }
+
+
+def _together_document(comparison: Comparison) -> dict[str, Any] | None:
+    together = comparison.together
+    if together is None:
+        return None
+    return {
+        "environments": list(together.environments),
+        "references": {name: asdict(found) for name, found in together.references.items()},
+        "variants": [
+            {"variant": group.variant, **tables.with_intervals(group.statistics, group.intervals)}
+            for group in together.groups
+        ],
+        "pairs": [
+            {"variant": pair.variant, "other": pair.other, "environments": pair.num_environments,
+             "probability": pair.probability, "probability_low": finite(pair.interval.low),
+             "probability_high": finite(pair.interval.high),
+             "sentence": sentences.overall(pair, comparison.scoring)}
+            for pair in together.pairs
+        ],
+        "remarks": list(together.remarks),
     }
 
 
@@ -125,6 +149,10 @@ def as_markdown(comparison: Comparison, layout: Layout) -> str:
         parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
         parts += [f"- {_markdown(line)}" for line in _verdicts(block, comparison)]
         parts.append("")
+    parts += _together(
+        comparison, lambda table: f"**{_markdown(table.title)}**\n\n{_markdown_table(table)}\n",
+        "- {}", _markdown,
+    )
     parts += [f"> {_markdown(sentence)}\n" for sentence in comparison.warnings]
     for table in _appendix(comparison, layout):
         parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
@@ -138,6 +166,7 @@ def as_latex(comparison: Comparison, layout: Layout) -> str:
         parts.append(_latex_table(table))
         parts += [f"% {line}" for line in _verdicts(block, comparison)]
         parts.append("")
+    parts += _together(comparison, _latex_table, "% {}")
     parts += [f"% note: {sentence}" for sentence in comparison.warnings]
     parts += [f"% not used: {path}: {reason}"
               for path, _, reason in tables.excluded_table(comparison).rows]
@@ -158,6 +187,19 @@ def _with_blocks(
     if layout.by == "environment":
         return [(found[0], comparison.blocks)]
     return [(table, (block,)) for table, block in zip(found, comparison.blocks, strict=True)]
+
+
+def _together(
+    comparison: Comparison, show: Callable[[TextTable], str], bullet: str,
+    escape: Callable[[str], str] = str,
+) -> list[str]:
+    """The environments together: table and sentences."""
+    together = comparison.together
+    if together is None:
+        return []
+    parts = [show(tables.aggregate_table(together))] if together.groups else []
+    lines = [sentences.overall(pair, comparison.scoring) for pair in together.pairs]
+    return [*parts, *(bullet.format(escape(line)) for line in [*lines, *together.remarks]), ""]
 
 
 def _verdicts(blocks: tuple[Block, ...], comparison: Comparison) -> list[str]:
@@ -215,13 +257,18 @@ _LATEX = str.maketrans({
 })
 
 
+def _latex(text: str) -> str:
+    # A hyphen before a number is a minus sign.
+    return re.sub(r"(?<![\w.)])-(?=[\d])", "$-$", text.translate(_LATEX))
+
+
 def _latex_table(table: TextTable) -> str:
     columns = "l" + "r" * (len(table.header) - 1)
-    lines = [" & ".join(text.translate(_LATEX) for text in row) + r" \\"
+    lines = [" & ".join(_latex(text) for text in row) + r" \\"
              for row in (table.header, *table.rows)]
     body = [lines[0], r"\midrule", *lines[1:]]
     return "\n".join([
-        r"\begin{table}", r"\centering", rf"\caption{{{table.title.translate(_LATEX)}. "
+        r"\begin{table}", r"\centering", rf"\caption{{{_latex(table.title)}. "
         r"Intervals: 95\,\% over runs.}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body,
         r"\bottomrule", r"\end{tabular}", r"\end{table}",
     ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from erlctl.analysis import numbers
+from erlctl.analysis.aggregate import AggregatePair
 from erlctl.analysis.groups import SIGNIFICANCE, Pair
 from erlctl.analysis.scores import Scoring
 
@@ -63,3 +64,20 @@ def _advice(pair: Pair) -> str:
         f" A true difference of {numbers.number(abs(pair.difference))} would need about {seeds} "
         f"more seed{'s' * (seeds != 1)} of each."
     )
+
+
+def overall(pair: AggregatePair, scoring: Scoring) -> str:
+    """Return the sentence for a pair over several environments."""
+    improvement = "probability of improvement" if scoring.better else "probability of being higher"
+    is_clear = pair.interval and not pair.interval.low <= 0.5 <= pair.interval.high
+    more, less = ("better", "worse") if scoring.better else ("higher", "lower")
+    if is_clear:
+        word = more if pair.probability > 0.5 else less
+        claim = f"{pair.variant} is {word} than {pair.other} over {pair.num_environments} environments"
+    else:
+        claim = (
+            f"no clear difference between {pair.variant} and {pair.other} over "
+            f"{pair.num_environments} environments"
+        )
+    probability = numbers.share(pair.probability) + numbers.share_interval(pair.interval)
+    return f"{claim}: mean {improvement} {probability}."

@@ -52,29 +52,36 @@ def _flatten(node: object, path: str, fields: dict[str, Any], depth: int) -> Non
 
 
 def differences(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
-    """Return what sets the variants apart.
+    """Return what sets the variants apart in the same environment.
 
     Returns:
         Path to {variant: value as text}, only where variants differ. "several" stands where the
         runs of one variant differ among themselves, "-" where a variant has no such field.
     """
-    by_variant: dict[str, set[str]] = {}
+    texts: dict[str, dict[str, set[str]]] = {}  # environment -> variant -> specs
     for run in runs:
         if run.spec_text:
-            by_variant.setdefault(run.variant, set()).add(run.spec_text)
-    values: dict[str, dict[str, str]] = {}
-    for variant, texts in by_variant.items():
-        parsed = [parse(text) for text in sorted(texts)]
-        for path in sorted({path for fields in parsed for path in fields}):
-            shown = {show(fields.get(path, "-")) for fields in parsed}
-            values.setdefault(path, {})[variant] = shown.pop() if len(shown) == 1 else "several"
+            texts.setdefault(run.environment, {}).setdefault(run.variant, set()).add(run.spec_text)
+    variants = sorted({variant for by_variant in texts.values() for variant in by_variant})
+    parsed = {text: parse(text) for by in texts.values() for some in by.values() for text in some}
+    paths = sorted({path for fields in parsed.values() for path in fields} - NAMES)
     result = {}
-    for path, row in sorted(values.items()):
-        full = {variant: row.get(variant, "-") for variant in by_variant}
-        is_name = path in NAMES
-        if not is_name and (len(set(full.values())) > 1 or "several" in full.values()):
-            result[path] = full
+    for path in paths:
+        shown = {
+            environment: {
+                variant: {show(parsed[text].get(path, "-")) for text in some}
+                for variant, some in by_variant.items()
+            }
+            for environment, by_variant in texts.items()
+        }
+        if any(len(set().union(*by.values())) > 1 for by in shown.values()):
+            result[path] = {variant: _together(shown, variant) for variant in variants}
     return result
+
+
+def _together(shown: Mapping[str, Mapping[str, set[str]]], variant: str) -> str:
+    values = set().union(*(by_variant.get(variant, set()) for by_variant in shown.values()))
+    return values.pop() if len(values) == 1 else "several"
 
 
 def show(value: object) -> str:

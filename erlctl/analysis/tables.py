@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from erlctl.analysis import numbers
+from erlctl.analysis.aggregate import Aggregate
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.groups import Group
-from erlctl.analysis.intervals import ALL_EQUAL
+from erlctl.analysis.intervals import ALL_EQUAL, Interval
 
 Number = float | int | str | None
 
@@ -77,6 +78,24 @@ def _cell(group: Group | None) -> str:
     return f"{numbers.number(group.statistics['mean'])}{spread}, n = {group.num_used}"
 
 
+def aggregate_table(together: Aggregate) -> TextTable:
+    """Return one row per variant: normalised scores over all environments."""
+    names = (("mean", "mean"), ("iqm", "IQM"), ("optimality_gap", "optimality gap"))
+    header = ("variant", "runs", *(text for _, label in names for text in (label, "95% interval")))
+    rows = [
+        (group.variant, str(sum(map(len, group.strata))), *(
+            text for name, _ in names for text in (
+                numbers.number(group.statistics[name]), numbers.interval(group.intervals[name]))
+        ))
+        for group in together.groups
+    ]
+    count = len(together.environments)
+    title = f"all {count} environments: normalised score, 0 = random, 1 = solved"
+    if any(reference.source == "given" for reference in together.references.values()):
+        title = f"all {count} environments: score normalised by the given references"
+    return TextTable(title, header, tuple(rows))
+
+
 def excluded_table(comparison: Comparison) -> TextTable:
     """Return every run without a score, and every remark on one that is used, with the reason."""
     rows = [
@@ -113,8 +132,15 @@ def csv_rows(comparison: Comparison) -> list[Mapping[str, Number]]:
 
 def group_numbers(group: Group) -> dict[str, Number]:
     """Return the statistics and interval ends of a group; None for what there is not."""
-    result: dict[str, Number] = {name: finite(value) for name, value in group.statistics.items()}
-    for name, found in group.intervals.items():
+    return with_intervals(group.statistics, group.intervals)
+
+
+def with_intervals(
+    statistics: Mapping[str, float], intervals: Mapping[str, Interval]
+) -> dict[str, Number]:
+    """Return statistics and interval ends as flat numbers."""
+    result: dict[str, Number] = {name: finite(value) for name, value in statistics.items()}
+    for name, found in intervals.items():
         result[f"{name}_low"] = finite(found.low)
         result[f"{name}_high"] = finite(found.high)
         result[f"{name}_interval"] = found.method or found.why_not

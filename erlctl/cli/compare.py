@@ -28,6 +28,9 @@ KINDS = ("final", "best", "area", "steps")
 @click.option("--threshold", type=float, help="For --score steps.")
 @click.option("--baseline", metavar="VARIANT",
               help="Compare all others with this one (default: the best with each other one).")
+@click.option("--reference", "references", multiple=True, metavar="ENV=LOW,HIGH",
+              help="Returns that become 0 and 1 when environments are put together; repeatable. "
+                   "Gym's classic environments have theirs.")
 @click.option("--by", type=click.Choice(["variant", "environment"]), default="variant",
               show_default=True, help="Rows of the table.")
 @click.option("--include-unfinished", is_flag=True, help="Use unfinished runs as far as they came.")
@@ -38,7 +41,8 @@ KINDS = ("final", "best", "area", "steps")
 @options.format_option("table", "json", "csv", "markdown", "latex")
 def compare(
     paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,
-    threshold: float | None, baseline: str | None, by: str, include_unfinished: bool, force: bool,
+    threshold: float | None, baseline: str | None, references: tuple[str, ...],
+    by: str, include_unfinished: bool, force: bool,
     spec_diff: bool, fmt: str,
 ) -> None:
     """Say which variant is better, and how sure that is.
@@ -53,6 +57,7 @@ def compare(
         erlctl compare runs/* --baseline dqn --format latex
         erlctl compare runs --metric entropy --last 5
     """
+    from erlctl.analysis import references as reference_scores
     from erlctl.analysis import render
     from erlctl.analysis.comparison import compare as compare_runs
     from erlctl.analysis.comparison import nothing_usable
@@ -67,7 +72,8 @@ def compare(
         metric=find_metric(metric, loaded.runs), kind=kind, at=at, last=last, threshold=threshold,
         include_unfinished=include_unfinished,
     )
-    comparison = compare_runs(loaded, scoring, baseline=baseline, force=force)
+    comparison = compare_runs(loaded, scoring, baseline=baseline, force=force,
+                              references=reference_scores.parse(references))
     layout = render.Layout(
         by=by, spec_differences=spec_diff, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,

@@ -2,18 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-KINDS = ("curves",)
+if TYPE_CHECKING:
+    from erlctl.analysis.load import Loaded
+    from erlctl.analysis.scores import Scoring
+
+Draw = Callable[["Loaded", "Scoring", dict[str, Any], dict[str, Any]], Any]
+
+
+def _curves(loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]) -> Any:
+    from erlctl.analysis.figures.curves import curves
+
+    return curves(loaded.runs, scoring.metric, **_line_options(choices), **look)
+
+
+def _diagnostics(
+    loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
+) -> Any:
+    from erlctl.analysis.figures.diagnostics import diagnostics
+
+    return diagnostics(loaded.runs, **_line_options(choices), **look)
+
+
+def _line_options(choices: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statistic": choices["statistic"], "by_wall_time": choices["x"] == "time",
+        "show_seeds": choices["show_seeds"], "smooth": choices["smooth"],
+    }
+
+
+def _sensitivity(
+    loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
+) -> Any:
+    from erlctl.analysis.figures.sensitivity import sensitivity
+
+    return sensitivity(
+        loaded.runs, choices["field"], scoring=scoring, statistic=choices["statistic"], **look
+    )
+
+
+def _of_comparison(kind: str) -> Draw:
+    def draw(
+        loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
+    ) -> Any:
+        from erlctl.analysis import references
+        from erlctl.analysis.comparison import compare
+        from erlctl.analysis.figures import profile, summary
+
+        comparison = compare(
+            loaded, scoring, baseline=choices["baseline"], force=choices["force"],
+            references=references.parse(choices["references"]),
+        )
+        functions = {"aggregate": summary.aggregate, "improvement": summary.improvement,
+                     "profile": profile.profile}
+        return functions[kind](comparison, **look)
+
+    return draw
+
+
+KINDS: Mapping[str, Draw] = {
+    "curves": _curves, "aggregate": _of_comparison("aggregate"),
+    "profile": _of_comparison("profile"), "improvement": _of_comparison("improvement"),
+    "sensitivity": _sensitivity, "diagnostics": _diagnostics,
+}
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--kind", type=click.Choice(KINDS), default="curves", show_default=True)
+@click.option("--kind", type=click.Choice(list(KINDS)), default="curves", show_default=True,
+              help="curves: metric over steps; aggregate: point and interval per variant; profile: "
+                   "fraction of runs above each score; improvement: pairs; sensitivity: score "
+                   "against a swept field; diagnostics: entropy, gap, KL, ... side by side.")
 @click.option("--metric", default="return", show_default=True,
-              help="Column to draw: return (evaluation), return_mean (training), entropy, ...")
+              help="Column: return (evaluation), return_mean (training), entropy, ...")
 @click.option("--statistic", type=click.Choice(["mean", "iqm", "median"]), default="mean",
               show_default=True, help="Over runs.")
 @click.option("--x", type=click.Choice(["steps", "time"]), default="steps", show_default=True,
@@ -21,39 +87,59 @@ KINDS = ("curves",)
 @click.option("--seeds", "show_seeds", is_flag=True, help="Draw every run faintly.")
 @click.option("--smooth", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Trailing moving average of N points; said in the caption.")
+@click.option("--at", type=click.IntRange(min=0), metavar="STEP", help="Scores as of this step.")
+@click.option("--last", type=click.IntRange(min=1), default=1, show_default=True, metavar="K",
+              help="Scores: mean of the last K evaluations or rows.")
+@click.option("--baseline", metavar="VARIANT", help="For improvement: all others against this one.")
+@click.option("--field", metavar="PATH", help="For sensitivity: e.g. agent.temperature.")
+@click.option("--reference", "references", multiple=True, metavar="ENV=LOW,HIGH",
+              help="Returns that become 0 and 1 over several environments; repeatable.")
+@click.option("--force", is_flag=True, help="Put different environments and protocols together.")
 @click.option("--style", type=click.Choice(["paper", "slides"]), default="paper",
               show_default=True)
 @click.option("--size", type=click.FloatRange(min=1, max=60), nargs=2, metavar="W H",
-              help="Inches.")
-@click.option("--title")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
-              default=Path("erlctl-plot.png"), show_default=True, metavar="FILE",
-              help="PNG, SVG or PDF by its name.")
+              help="Width and height in inches.")
+@click.option("--title", help="Heading instead of the usual one.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="PNG, SVG or PDF by its name (default: KIND.png).")
+@click.option("--terminal", is_flag=True, help="Draw curves in the terminal instead.")
 def plot(
-    paths: tuple[str, ...], kind: str, metric: str, statistic: str, x: str, show_seeds: bool,
-    smooth: int, style: str, size: tuple[float, float] | None, title: str | None, output: Path,
+    paths: tuple[str, ...], kind: str, metric: str, at: int | None, last: int, style: str,
+    size: tuple[float, float] | None, title: str | None, output: Path | None, terminal: bool,
+    **choices: Any,
 ) -> None:
-    """Draw runs.
+    """Draw runs into a PNG, SVG or PDF file, or in the terminal.
+
+    PATH is a run, a variant, an experiment, a runs directory or a glob, as for `compare`.
 
     \b
     Examples:
         erlctl plot runs/cartpole-family -o curves.pdf
-        erlctl plot runs/* --metric entropy --seeds -o entropy.svg
+        erlctl plot runs/* --kind aggregate --style slides -o scores.png
+        erlctl plot runs/family --terminal
     """
     from erlctl.analysis.comparison import nothing_usable, with_distinct_variants
     from erlctl.analysis.data import find_metric
     from erlctl.analysis.figures import save
-    from erlctl.analysis.figures.curves import curves
-    from erlctl.analysis.load import load
+    from erlctl.analysis.load import Loaded, load
+    from erlctl.analysis.scores import Scoring
 
-    del kind
-    loaded = load(paths)
-    if not loaded.runs:
-        raise nothing_usable(loaded)
-    figure = curves(
-        with_distinct_variants(loaded.runs), find_metric(metric, loaded.runs),
-        statistic=statistic, by_wall_time=x == "time", show_seeds=show_seeds, smooth=smooth,
-        style=style, size=size, title=title,
-    )
-    save.save(figure, output, style=style)
-    click.echo(output)
+    if terminal and (kind != "curves" or output is not None):
+        raise click.UsageError("--terminal draws curves and writes no file")
+    target = output or Path(f"{kind}.png")
+    save.check_name(target)
+    found = load(paths)
+    if not found.runs:
+        raise nothing_usable(found)
+    loaded = Loaded(with_distinct_variants(found.runs), found.skipped)
+    scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
+    if terminal:
+        from erlctl.analysis import terminal as screen
+
+        click.echo(screen.curves(loaded.runs, scoring.metric, statistic=choices["statistic"]))
+        return
+    look = {"style": style, "size": size, "title": title}
+    save.save(KINDS[kind](loaded, scoring, look, choices), target, style=style)
+    for path, reason in loaded.skipped:
+        click.echo(f"{path}: {reason}; not drawn", err=True)
+    click.echo(target)

@@ -41,7 +41,7 @@ def curves(
     variants = sorted({run.variant for run in runs})
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
-    counts: dict[str, set[int]] = {variant: set() for variant in variants}
+    counts: set[int] = set()
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
             len(environments), look, size=size, num_entries=len(variants)
@@ -55,7 +55,7 @@ def curves(
                 aligned = align(members, metric, by_wall_time=by_wall_time, smooth=smooth)
                 if not aligned.x.size:
                     continue
-                counts[variant].add(len(aligned.values))
+                counts.add(len(aligned.values))
                 handles[variant] = draw_line(
                     panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
                     num_lines=len(variants),
@@ -67,14 +67,14 @@ def curves(
         look_of.finish(
             figure, look, handles={name: handles[name] for name in variants if name in handles},
             title=title or f"{metric.label} over {over}",
-            caption=_caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
+            caption=caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
         )
     return figure
 
 
 def draw_line(
     panel: Any, aligned: Aligned, pen: look_of.Pen, statistic: str, *, show_seeds: bool = False,
-    num_lines: int = 1,
+    num_lines: int = 1, say_n: bool = True,
 ) -> Any:
     """Draw one variant into a panel; return the handle for the legend."""
     x, centre = aligned.x, aligned.centre(statistic)
@@ -89,7 +89,7 @@ def draw_line(
     if show_seeds:
         for row in aligned.values:
             panel.plot(x, row, color=pen.color, alpha=0.3, linewidth=line.get_linewidth() * 0.4)
-    if num_lines <= _FEW_LINES:
+    if say_n and num_lines <= _FEW_LINES:
         _mark_shrinking(panel, aligned, centre, pen)
     return line
 
@@ -108,10 +108,9 @@ def _mark_shrinking(panel: Any, aligned: Aligned, centre: Any, pen: look_of.Pen)
             last_shown = counts[point]
 
 
-def _caption(
-    counts: dict[str, set[int]], statistic: str, *, smooth: int, show_seeds: bool
-) -> str:
-    numbers = sorted({number for found in counts.values() for number in found})
+def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) -> str:
+    """Return what lines and bands are, for runs per line `counts`."""
+    numbers = sorted(counts)
     if not numbers:
         return "No run has a value."
     spread = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"

@@ -30,11 +30,11 @@ def render(figure: Figure, file_format: str, *, style: str = "paper") -> bytes:
     return stream.getvalue()
 
 
-def save(figure: Figure, path: Path, *, style: str = "paper") -> None:
-    """Write a figure; .png, .svg or .pdf.
+def check_name(path: Path) -> str:
+    """Return the format that a file's name asks for.
 
     Raises:
-        ErlctlError: The name ends in something else, or the folder does not exist.
+        ErlctlError: The name ends in something else than .png, .svg or .pdf.
     """
     file_format = path.suffix.removeprefix(".").lower()
     if file_format not in FORMATS:
@@ -42,6 +42,16 @@ def save(figure: Figure, path: Path, *, style: str = "paper") -> None:
             f"{path}: figures are written as {', '.join('.' + name for name in FORMATS)}",
             fix=f"use for example -o {path.with_suffix('.pdf')}",
         )
+    return file_format
+
+
+def save(figure: Figure, path: Path, *, style: str = "paper") -> None:
+    """Write a figure; .png, .svg or .pdf.
+
+    Raises:
+        ErlctlError: The name ends in something else, or the folder does not exist.
+    """
+    file_format = check_name(path)
     data = render(figure, file_format, style=style)
     try:
         path.write_bytes(data)

@@ -103,6 +103,8 @@ def panels(
     columns = columns or min(count, max(1, math.ceil(math.sqrt(count))))
     rows = math.ceil(count / columns)
     panel_width, panel_height = look.panel
+    if columns > 4:  # a page is not wider
+        panel_width, panel_height = panel_width * 0.8, panel_height * 0.8
     if count == 1:
         panel_width, panel_height = panel_width * 1.35, panel_height * 1.25
     legend = look.font / 72 * (14 if num_entries >= MANY else 0)

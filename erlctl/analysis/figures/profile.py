@@ -1,0 +1,106 @@
+"""Performance profiles: the fraction of runs above every score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from erlctl.analysis.bootstrap import CONFIDENCE
+from erlctl.analysis.comparison import Comparison
+from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.statistics import Floats, performance_profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def profile(
+    comparison: Comparison, *, style: str = "paper", size: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw the fraction of runs that score more than tau (Agarwal et al. 2021), one line per variant.
+
+    Panels are environments; the last one puts all together where scores can be normalised.
+
+    Args:
+        comparison: From `comparison.compare`.
+        style: "paper" or "slides".
+        size: Width and height in inches.
+        title: Heading.
+    """
+    wanted: list[tuple[str, str, dict[str, list[Floats]]]] = [
+        (block.environment, comparison.scoring.unit_label,
+         {group.variant: [group.values] for group in block.groups if group.num_used})
+        for block in comparison.blocks if any(group.num_used for group in block.groups)
+    ]
+    if comparison.together and comparison.together.groups:
+        strata = {group.variant: list(group.strata) for group in comparison.together.groups}
+        wanted.append(("all environments", "normalised score", strata))
+    variants = sorted({variant for _, _, by_variant in wanted for variant in by_variant})
+    pens = look_of.pens(variants)
+    handles: dict[str, Any] = {}
+    with look_of.drawing(style) as look:
+        figure, panels = look_of.panels(len(wanted), look, size=size, num_entries=len(variants))
+        for panel, (name, label, by_variant) in zip(panels, wanted, strict=True):
+            thresholds = _thresholds(by_variant)
+            for variant in (variant for variant in variants if variant in by_variant):
+                handles[variant] = _line(panel, by_variant[variant], thresholds, pens[variant])
+            panel.set_title(name)
+            panel.set_xlabel(f"tau = {label}")
+            panel.set_ylabel("runs with score > tau")
+            panel.set_ylim(-0.03, 1.03)
+        counts = sorted({
+            sum(map(len, strata)) for _, _, by_variant in wanted for strata in by_variant.values()
+        })
+        spread = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        look_of.finish(
+            figure, look, title=title or "performance profiles",
+            handles={variant: handles[variant] for variant in variants},
+            caption=f"n = {spread} runs per line. Bands: pointwise 95% score interval over runs.",
+        )
+    return figure
+
+
+def profile_interval(strata: Sequence[Floats], thresholds: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the mean over environments of the fraction above each threshold, and its interval.
+
+    Per environment Wilson's score interval, which does not vanish at 0 and 1; environments are put
+    together by the distances of the ends from the estimate (Zou and Donner 2008).
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    centre = np.zeros(thresholds.size)
+    below, above = np.zeros(thresholds.size), np.zeros(thresholds.size)
+    for scores in strata:
+        share, num_runs = performance_profile(scores, thresholds), scores.size
+        middle = (share + z**2 / (2 * num_runs)) / (1 + z**2 / num_runs)
+        half = z / (1 + z**2 / num_runs) * np.sqrt(
+            share * (1 - share) / num_runs + z**2 / (4 * num_runs**2))
+        centre += share
+        below += (share - (middle - half)) ** 2
+        above += (middle + half - share) ** 2
+    count = len(strata)
+    return centre / count, (centre - np.sqrt(below)) / count, (centre + np.sqrt(above)) / count
+
+
+def _thresholds(by_variant: dict[str, list[Floats]]) -> Floats:
+    """Every score, just below it, and a margin at both ends: the steps of the profile."""
+    scores = np.unique(np.concatenate([s for strata in by_variant.values() for s in strata]))
+    scores = scores[np.isfinite(scores)]
+    margin = 0.05 * (np.ptp(scores) or abs(scores[0]) or 1.0)
+    return np.concatenate([[scores[0] - margin], scores, [scores[-1] + margin]])
+
+
+def _line(panel: Any, strata: list[Floats], thresholds: Floats, pen: look_of.Pen) -> Any:
+    centre, low, high = profile_interval(strata, thresholds)
+    (line,) = panel.step(
+        thresholds, centre, where="post", color=pen.color, linestyle=pen.dashes, marker=pen.marker,
+        markevery=max(1, thresholds.size // 8), markeredgecolor="white", markeredgewidth=0.4,
+    )
+    if min(map(len, strata)) >= 3:
+        panel.fill_between(thresholds, np.clip(low, 0, 1), np.clip(high, 0, 1), step="post",
+                           color=pen.color, alpha=0.12, linewidth=0)
+    return line

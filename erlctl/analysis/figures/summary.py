@@ -1,0 +1,188 @@
+"""Points with intervals: scores of the variants, and who improves on whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from erlctl.analysis.comparison import Block, Comparison
+from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.groups import Group
+from erlctl.analysis.intervals import Interval
+from erlctl.analysis.statistics import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NAMES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
+_TOGETHER = ("mean", "iqm", "optimality_gap")
+_WHISKERS = "whiskers: 95% interval over runs (mean: studentised bootstrap, Student t below 5 " \
+    "runs; IQM, median: BCa bootstrap)."
+
+
+def aggregate(
+    comparison: Comparison, *, statistics: Sequence[str] = ("mean", "iqm", "median"), style: str = "paper",
+    size: tuple[float, float] | None = None, title: str | None = None,
+) -> Figure:
+    """Draw one point with its interval per variant: rows are variants, panels are statistics.
+
+    With several environments there is one row of panels each, and one for all together where
+    scores can be normalised.
+
+    Args:
+        comparison: From `comparison.compare`.
+        statistics: Of "mean", "iqm", "median".
+        style: "paper" or "slides".
+        size: Width and height in inches.
+        title: Heading; None: the score.
+    """
+    blocks = [block for block in comparison.blocks if any(group.num_used for group in block.groups)]
+    variants = _variants(blocks)
+    pens = look_of.pens(variants)
+    together = comparison.together
+    has_together = together is not None and bool(together.groups)
+    columns = max(len(statistics), len(_TOGETHER) if has_together else 0)
+    with look_of.drawing(style) as look:
+        figure, panels = look_of.panels(
+            columns * (len(blocks) + has_together), look, size=size, columns=columns,
+            height=_height(len(variants), look),
+        )
+        for row, block in enumerate(blocks):
+            line = panels[row * columns : (row + 1) * columns]
+            for panel, statistic in zip(line, statistics, strict=False):
+                groups = {group.variant: group for group in block.groups}
+                for position, variant in enumerate(variants):
+                    if variant in groups:
+                        _point(panel, position, groups[variant], statistic, pens[variant])
+                panel.set_title(f"{block.environment}: {_NAMES[statistic]}")
+                panel.set_xlabel(comparison.scoring.unit_label)
+            _name_rows(line[: len(statistics)], variants)
+            for unused in line[len(statistics) :]:
+                unused.set_visible(False)
+        if has_together:
+            _draw_together(comparison, panels[len(blocks) * columns :], variants, pens)
+        look_of.finish(
+            figure, look, title=title or comparison.scoring.unit_label,
+            caption=f"{_runs_used(blocks)} Small dots: single runs; {_WHISKERS}",
+        )
+    return figure
+
+
+def improvement(
+    comparison: Comparison, *, style: str = "paper", size: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw the probability of improvement of every compared pair, one panel per environment.
+
+    Args:
+        comparison: From `comparison.compare`; its baseline decides which pairs there are.
+        style: "paper" or "slides".
+        size: Width and height in inches.
+        title: Heading.
+    """
+    blocks = [block for block in comparison.blocks if block.pairs]
+    overall = comparison.together.pairs if comparison.together else ()
+    panels_wanted = [
+        (block.environment, [(p.variant, p.other, p.probability, p.interval) for p in block.pairs])
+        for block in blocks
+    ]
+    if overall:
+        panels_wanted.append(
+            ("all environments", [(p.variant, p.other, p.probability, p.interval) for p in overall])
+        )
+    num_rows = max((len(pairs) for _, pairs in panels_wanted), default=1)
+    with look_of.drawing(style) as look:
+        figure, panels = look_of.panels(
+            max(1, len(panels_wanted)), look, size=size, height=_height(num_rows, look)
+        )
+        for panel, (name, pairs) in zip(panels, panels_wanted, strict=False):
+            _draw_pairs(panel, pairs)
+            panel.set_title(name)
+        caption = "Whiskers: 95% score interval over runs; dashed: no difference. "
+        look_of.finish(
+            figure, look, title=title or "probability of improvement",
+            caption=caption + (_runs_used(blocks) if blocks else "No pair can be compared."),
+        )
+    return figure
+
+
+def _draw_pairs(panel: Any, pairs: Sequence[tuple[str, str, float, Interval]]) -> None:
+    panel.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
+    for position, (_, _, probability, interval) in enumerate(pairs):
+        if interval:
+            panel.plot([interval.low, interval.high], [position] * 2, color=look_of.COLORS[0],
+                       solid_capstyle="butt", linewidth=2.5)
+        panel.plot([probability], [position], marker="o", color="black", linestyle="")
+    labels = [f"{variant}\n> {other}" for variant, other, _, _ in pairs]
+    panel.set_yticks(range(len(pairs)), labels)
+    panel.set_ylim(len(pairs) - 0.4, -0.6)
+    panel.set_xlim(-0.02, 1.02)
+    panel.grid(axis="y", visible=False)
+    panel.set_xlabel("P(first is better than second)")
+
+
+def _point(panel: Any, position: int, group: Group, statistic: str, pen: look_of.Pen) -> None:
+    values = group.values
+    centre, interval = group.statistics[statistic], group.intervals[statistic]
+    _mark(panel, position, centre, interval, pen)
+    spread = _spread(values.size)
+    panel.plot(values, position + spread, marker=".", linestyle="", color=pen.color, alpha=0.5,
+               markersize=6, markeredgewidth=0)
+
+
+def _mark(panel: Any, position: int, centre: float, interval: Interval, pen: look_of.Pen) -> None:
+    if interval:
+        panel.plot([interval.low, interval.high], [position] * 2, color=pen.color, linewidth=2.5,
+                   solid_capstyle="butt")
+    if np.isfinite(centre):
+        panel.plot([centre], [position], marker=pen.marker, color=pen.color, linestyle="",
+                   markeredgecolor="white", markeredgewidth=0.5, markersize=7)
+
+
+def _spread(num_runs: int) -> Floats:
+    """Small vertical offsets so that equal runs do not hide each other; always the same."""
+    return 0.22 + 0.08 * ((np.arange(num_runs) % 3) - 1)
+
+
+def _name_rows(panels: Sequence[Any], variants: Sequence[str]) -> None:
+    for index, panel in enumerate(panels):
+        panel.set_yticks(range(len(variants)), variants if index == 0 else [""] * len(variants))
+        panel.set_ylim(len(variants) - 0.4, -0.6)
+        panel.grid(axis="y", visible=False)
+
+
+def _draw_together(
+    comparison: Comparison, panels: Sequence[Any], variants: Sequence[str],
+    pens: dict[str, look_of.Pen],
+) -> None:
+    together = comparison.together
+    if together is None:
+        return
+    groups = {group.variant: group for group in together.groups}
+    for panel, statistic in zip(panels, _TOGETHER, strict=False):
+        for position, variant in enumerate(variants):
+            if variant in groups:
+                group = groups[variant]
+                _mark(panel, position, group.statistics[statistic], group.intervals[statistic],
+                      pens[variant])
+        panel.set_title(f"all {len(together.environments)}: {_NAMES[statistic]}")
+        panel.set_xlabel("normalised score")
+    _name_rows(panels[: len(_TOGETHER)], variants)
+
+
+def _variants(blocks: Sequence[Block]) -> list[str]:
+    return sorted({group.variant for block in blocks for group in block.groups if group.num_used})
+
+
+def _height(num_rows: int, look: look_of.Look) -> float:
+    """Inches that a panel of rows of text needs."""
+    return max(1.3, 0.9 + num_rows * look.font / 72 * 2.4)
+
+
+def _runs_used(blocks: Sequence[Block]) -> str:
+    counts = sorted({group.num_used for block in blocks for group in block.groups})
+    lost = sum(len(g.scores) - g.num_used for block in blocks for g in block.groups)
+    spread = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"n = {spread} runs per variant" + (f", {lost} without a score." if lost else ".")

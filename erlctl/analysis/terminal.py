@@ -1,0 +1,73 @@
+"""Learning curves in the terminal, one picture per environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from erlctl.analysis.data import RETURN, Metric, Run
+from erlctl.analysis.grid import align
+
+_COLORS = ("blue", "red", "green", "magenta", "cyan", "orange", "white")
+_PLAIN_MARKERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def curves(
+    runs: Sequence[Run], metric: Metric = RETURN, *, statistic: str = "mean",
+    width: int | None = None, height: int = 20, color: bool | None = None,
+) -> str:
+    """Return pictures of a metric against steps.
+
+    Args:
+        runs: Runs of any variants and environments.
+        metric: What is drawn.
+        statistic: "mean", "iqm" or "median" over runs.
+        width: Columns; None: those of the terminal, at most 120.
+        height: Lines of a picture.
+        color: Lines in colours; None: on a terminal unless NO_COLOR is set. Without colours every
+            variant is drawn with a letter of its own.
+    """
+    if color is None:
+        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = width or min(120, shutil.get_terminal_size().columns)
+    pictures = []
+    for environment in sorted({run.environment for run in runs}):
+        members = [run for run in runs if run.environment == environment]
+        pictures.append(_picture(environment, members, metric, statistic, width, height, color))
+    return "\n\n".join(pictures)
+
+
+def _picture(
+    environment: str, runs: Sequence[Run], metric: Metric, statistic: str, width: int, height: int,
+    color: bool,
+) -> str:
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, height)
+    legend = []
+    for index, variant in enumerate(sorted({run.variant for run in runs})):
+        members = [run for run in runs if run.variant == variant]
+        aligned = align(members, metric)
+        centre = aligned.centre(statistic)
+        known = np.isfinite(centre)
+        if not known.any():
+            continue
+        letter = _PLAIN_MARKERS[index % len(_PLAIN_MARKERS)]
+        plotext.plot(
+            aligned.x[known].tolist(), centre[known].tolist(),
+            marker="braille" if color else letter,
+            color=_COLORS[index % len(_COLORS)] if color else "default",
+            label=f"{variant} (n = {len(members)})" if color else None,
+        )
+        legend.append(f"  {letter} {variant} (n = {len(members)})")
+    plotext.title(f"{environment}: {metric.label}, {statistic} over runs")
+    plotext.xlabel("environment steps")
+    text = plotext.build() if color else plotext.uncolorize(plotext.build())
+    lines = [line.rstrip() for line in text.splitlines()]
+    return "\n".join(lines if color else [*lines, *legend])
