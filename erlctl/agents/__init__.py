@@ -20,6 +20,6 @@ AGENT_BASES: Mapping[str, str] = {
 
 def build_agent(context: AgentContext) -> TrainableAgent:
     """Return the agent that `context.algorithm` declares; its module is imported on use."""
-    module = importlib.import_module(AGENT_BASES[context.algorithm.base])
+    module = importlib.import_module(AGENT_BASES[context.algorithm.agent_base])
     agent: TrainableAgent = module.build(context)
     return agent

@@ -16,7 +16,7 @@ from tf_agents.trajectories import trajectory
 
 from erlctl.algorithms._base import Algorithm
 from erlctl.fields import Options
-from erlctl.networks.build import initialise
+from erlctl.networks.build import initialise, value_network
 from erlctl.options.optimizers import Adam, RmsProp, Sgd
 
 Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
@@ -64,6 +64,13 @@ class AgentContext:
         """Number of discrete actions."""
         return int(self.action_spec.maximum - self.action_spec.minimum + 1)
 
+    def value_network(self, name: str, num_outputs: int | None = None) -> network_lib.Network:
+        """Return a network from observations to one number per action, or to `num_outputs`."""
+        outputs = self.num_actions if num_outputs is None else num_outputs
+        return value_network(
+            self.network, self.observation_spec, outputs, xla=self.xla, name=name
+        )
+
     def make_optimizer(self, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
         """Return a new optimiser; `learning_rate` replaces the spec's."""
         return make_optimizer(self.optimizer, learning_rate)
@@ -86,11 +93,19 @@ class TrainableAgent(Protocol):
     def acting_policy(self, options: Options, clock: Any, *, random_steps: int) -> tf_policy.TFPolicy:  # noqa: ANN401
         """Return the policy that `options` describes on the agent's own networks."""
 
+    def losses(self, info: tf_agent.LossInfo) -> dict[str, tf.Tensor]:
+        """Return the scalars of an update that are averaged and logged; "loss" is among them."""
+
     def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
         """Return scalars about a batch; same names at every call."""
 
     def state_groups(self) -> dict[str, Sequence[tf.Variable]]:
         """Return every variable of the agent by group; group "weights/..." is what acting needs."""
+
+
+def new_counter() -> tf.Variable:
+    """Return a counter at 0; TF-Agents' default is one global step shared by all agents."""
+    return tf.Variable(0, dtype=tf.int64, trainable=False)
 
 
 def split_mask(observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from erlctl.fields import Options, Schedule
+from erlctl.maths import policies
 from erlctl.maths.values import mask_illegal
 
 Preferences = Callable[[Any], tuple[tf.Tensor, tf.Tensor | None]]
+# A schedule over environment steps, or a function of the agent's own state.
+Temperature = Schedule | Callable[[], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
         network: Whatever holds the weights; tracked for saving.
         clock: Time and random numbers; None only for the greedy policy.
         epsilon: Schedule, or None for 0.
-        temperature: Schedule, units of the preferences, or None for greedy.
+        temperature: Units of the preferences, or None for greedy.
         random_steps: Before this environment step every action is uniform.
     """
 
@@ -67,7 +71,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
         clock: Clock | None,
         *,
         epsilon: Schedule | None = None,
-        temperature: Schedule | None = None,
+        temperature: Temperature | None = None,
         random_steps: int = 0,
     ) -> None:
         super().__init__(time_step_spec, action_spec, clip=False, automatic_state_reset=False)
@@ -89,8 +93,10 @@ class PreferencePolicy(tf_policy.TFPolicy):
         if self._epsilon is not None or self._random_steps:
             epsilon = (self._epsilon or Schedule.constant(0.0)).value(step)
             figures["epsilon"] = 1.0 if step < self._random_steps else epsilon
-        if self._temperature is not None:
+        if isinstance(self._temperature, Schedule):
             figures["temperature"] = self._temperature.value(step)
+        elif self._temperature is not None:
+            figures["temperature"] = float(self._temperature())
         return figures
 
     def _variables(self) -> list[tf.Variable]:
@@ -107,6 +113,21 @@ class PreferencePolicy(tf_policy.TFPolicy):
             action = self._explore(action, scores, mask)
         return policy_step.PolicyStep(tf.cast(action, self.action_spec.dtype), policy_state, ())
 
+    def _distribution(
+        self, time_step: ts.TimeStep, policy_state: Any  # noqa: ANN401
+    ) -> policy_step.PolicyStep:
+        preferences, mask = self._preferences(time_step.observation)
+        if self._temperature is None or self._clock is None:
+            probabilities = policies.greedy_policy(preferences, mask)
+        else:
+            now = _temperature_now(self._temperature, self._clock.step.read_value())
+            probabilities = tf.exp(policies.log_policy(preferences, now, mask))
+        if self._clock is not None:
+            epsilon = self.epsilon_at(self._clock.step.read_value())
+            probabilities = policies.mix_with_uniform(probabilities, epsilon, mask)
+        action = tfp.distributions.Categorical(probs=probabilities, dtype=self.action_spec.dtype)
+        return policy_step.PolicyStep(action, policy_state, ())
+
     def _explore(
         self, greedy: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor | None
     ) -> tf.Tensor:
@@ -119,7 +140,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
             # Gumbel-max: argmax(x / t + g) is a draw from softmax(x / t).
             tiny = tf.constant(1e-38, tf.float32)
             gumbel = -tf.math.log(-tf.math.log(tf.maximum(keys, tiny)))
-            temperature = schedule_value(self._temperature, step)
+            temperature = _temperature_now(self._temperature, step)
             greedy = tf.argmax(
                 mask_illegal(scores / temperature + gumbel, mask), axis=-1, output_type=tf.int32
             )
@@ -128,17 +149,38 @@ class PreferencePolicy(tf_policy.TFPolicy):
         return tf.where(coin < self.epsilon_at(step), uniform, greedy)
 
 
-def schedules_of(
-    options: Options, own_temperature: float
-) -> tuple[Schedule | None, Schedule | None]:
-    """Return (epsilon, temperature) of a policy section; absent fields are None.
+def _temperature_now(temperature: Temperature, step: tf.Tensor) -> tf.Tensor:
+    if isinstance(temperature, Schedule):
+        return schedule_value(temperature, step)
+    return temperature()
+
+
+def preference_policy(
+    agent: Any,  # noqa: ANN401 - a TF-Agents agent with `preferences`
+    network: Any,  # noqa: ANN401
+    options: Options,
+    clock: Clock | None,
+    *,
+    own_temperature: Temperature,
+    random_steps: int = 0,
+) -> PreferencePolicy:
+    """Return the policy that a spec's section describes on an agent's preferences.
 
     Args:
+        agent: Gives specs and `preferences`.
+        network: Holds the weights of the preferences.
         options: A registered policy.
+        clock: Time and random numbers; may be None for the greedy policy only.
         own_temperature: Used where the section has a temperature field that is null.
+        random_steps: Before this environment step every action is uniform.
     """
     epsilon = getattr(options, "epsilon", None)
-    if not hasattr(options, "temperature"):
-        return epsilon, None
-    temperature = options.temperature or Schedule.constant(own_temperature)
-    return epsilon, temperature
+    temperature = None
+    if hasattr(options, "temperature"):
+        temperature = own_temperature if options.temperature is None else options.temperature
+    is_random = epsilon is not None or temperature is not None or random_steps > 0
+    return PreferencePolicy(
+        agent.time_step_spec, agent.action_spec, agent.preferences, network,
+        clock if is_random else None,
+        epsilon=epsilon, temperature=temperature, random_steps=random_steps,
+    )

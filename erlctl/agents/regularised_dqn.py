@@ -18,15 +18,15 @@ from erlctl.agents.base import (
     AgentContext,
     Observation,
     global_norm,
+    new_counter,
     split_mask,
     start_networks,
 )
-from erlctl.agents.policies import Clock, PreferencePolicy, schedules_of
+from erlctl.agents.policies import Clock, preference_policy
 from erlctl.algorithms._base import Backup, ValueAlgorithm
-from erlctl.fields import Options
+from erlctl.fields import Options, Schedule
 from erlctl.maths import diagnostics as diagnostics_lib
 from erlctl.maths import targets
-from erlctl.networks.build import value_network
 
 LOSSES = {
     "huber": common.element_wise_huber_loss,
@@ -68,12 +68,14 @@ class RegularisedDqnAgent(dqn_agent.DqnAgent):
         self, options: Options, clock: Clock | None, *, random_steps: int = 0
     ) -> tf_policy.TFPolicy:
         """Return the policy that `options` describes on the online network."""
-        epsilon, temperature = schedules_of(options, self.algorithm.policy_temperature)
-        return PreferencePolicy(
-            self.time_step_spec, self.action_spec, self.preferences, self._q_network,
-            clock if epsilon or temperature or random_steps else None,
-            epsilon=epsilon, temperature=temperature, random_steps=random_steps,
+        return preference_policy(
+            self, self._q_network, options, clock, random_steps=random_steps,
+            own_temperature=Schedule.constant(self.algorithm.policy_temperature),
         )
+
+    def losses(self, info: tf_agent.LossInfo) -> dict[str, tf.Tensor]:
+        """Return the scalars of an update that are logged."""
+        return {"loss": info.loss}
 
     def start(self, seed: np.random.SeedSequence) -> None:
         """Give the network fresh weights and copy them to the target."""
@@ -135,28 +137,29 @@ class RegularisedDqnAgent(dqn_agent.DqnAgent):
         )
 
 
+def dqn_arguments(context: AgentContext) -> dict[str, Any]:
+    """Return the arguments that `DqnAgent` and its children share."""
+    algorithm = context.algorithm
+    return {
+        "time_step_spec": context.time_step_spec,
+        "action_spec": context.action_spec,
+        "algorithm": algorithm,
+        "optimizer": context.make_optimizer(),
+        "observation_and_action_constraint_splitter": split_mask if context.has_mask else None,
+        "target_update_tau": context.target_update_polyak,
+        "target_update_period": context.target_update_every,
+        "td_errors_loss_fn": LOSSES[algorithm.loss],
+        "gamma": algorithm.gamma,
+        "gradient_clipping": algorithm.gradient_clip_norm,
+        "epsilon_greedy": 0.0,  # upstream's own collect policy is not used
+        "train_step_counter": new_counter(),
+    }
+
+
 def build(context: AgentContext) -> RegularisedDqnAgent:
     """Return the agent of a one-network declaration."""
-    algorithm = context.algorithm
-    network = value_network(
-        context.network, context.observation_spec, context.num_actions, xla=context.xla,
-        name="q_network",
-    )
-    optimizer = context.make_optimizer()
-    agent = RegularisedDqnAgent(
-        context.time_step_spec,
-        context.action_spec,
-        network,
-        algorithm=algorithm,
-        optimizer=optimizer,
-        observation_and_action_constraint_splitter=split_mask if context.has_mask else None,
-        target_update_tau=context.target_update_polyak,
-        target_update_period=context.target_update_every,
-        td_errors_loss_fn=LOSSES[algorithm.loss],
-        gamma=algorithm.gamma,
-        gradient_clipping=algorithm.gradient_clip_norm,
-        epsilon_greedy=0.0,
-        train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
-    )
-    optimizer.build(network.trainable_weights)
+    arguments = dqn_arguments(context)
+    network = context.value_network("q_network")
+    agent = RegularisedDqnAgent(q_network=network, **arguments)
+    arguments["optimizer"].build(network.trainable_weights)
     return agent

@@ -12,25 +12,25 @@ from tf_agents.networks import sequential
 
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
-from erlctl.networks.layers import Dueling, PatchConv2D, ToFloat
+from erlctl.networks.layers import Dueling, JoinAction, PatchConv2D, Squeeze, ToFloat
 from erlctl.options.networks import Conv, Linear, Mlp
 
 Layers = list[Any]
 
 
-def _hidden_initializer() -> tf.keras.initializers.Initializer:
-    # He initialisation, which TF-Agents' QNetwork uses for its hidden layers too.
+def hidden_initializer() -> tf.keras.initializers.Initializer:
+    """Return He initialisation, which TF-Agents' QNetwork uses for its hidden layers too."""
     return tf.keras.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
 
 
-def _head_initializer() -> tf.keras.initializers.Initializer:
-    # Variance 1 / (3 fan_in), so that first action values are small beside a reward of 1.
+def head_initializer() -> tf.keras.initializers.Initializer:
+    """Return variance 1 / (3 fan_in), which makes first values small beside a reward of 1."""
     return tf.keras.initializers.VarianceScaling(1.0 / 3.0, "fan_in", "uniform")
 
 
 def _dense(units: tuple[int, ...], activation: str) -> Layers:
     return [
-        tf.keras.layers.Dense(n, activation=activation, kernel_initializer=_hidden_initializer())
+        tf.keras.layers.Dense(n, activation=activation, kernel_initializer=hidden_initializer())
         for n in units
     ]
 
@@ -50,7 +50,7 @@ def _conv(options: Conv, observation: tf.TypeSpec, *, xla: bool) -> Layers:
     make = PatchConv2D if xla else tf.keras.layers.Conv2D
     convolutions = [
         make(filters, kernel, stride, activation=options.activation,
-             kernel_initializer=_hidden_initializer())
+             kernel_initializer=hidden_initializer())
         for filters, kernel, stride in zip(
             options.filters, options.kernels, options.strides, strict=True
         )
@@ -98,11 +98,29 @@ def value_network(
             num_outputs, use_bias=False, kernel_initializer="zeros"
         )
     elif centre is not None:
-        head = Dueling(num_outputs, centre, kernel_initializer=_head_initializer())
+        head = Dueling(num_outputs, centre, kernel_initializer=head_initializer())
     else:
-        head = tf.keras.layers.Dense(num_outputs, kernel_initializer=_head_initializer())
+        head = tf.keras.layers.Dense(num_outputs, kernel_initializer=head_initializer())
     layers = [*body(options, observation, xla=xla), head]
     return sequential.Sequential(layers, input_spec=observation, name=name)
+
+
+def state_action_network(
+    options: Options, observation: Any, action: Any, *, name: str  # noqa: ANN401
+) -> network_lib.Network:
+    """Return a critic from (observation [B, ...], action [B, D]) to a value [B].
+
+    Raises:
+        ErlctlError: The body is not fully connected.
+    """
+    if not isinstance(options, Mlp):
+        raise ErlctlError(
+            "critics of continuous actions have fully connected bodies only",
+            fix="use `network: {type: mlp}`",
+        )
+    head = tf.keras.layers.Dense(1, kernel_initializer=head_initializer())
+    layers = [JoinAction(), *_dense(options.hidden, options.activation), head, Squeeze()]
+    return sequential.Sequential(layers, input_spec=(observation, action), name=name)
 
 
 def initialise(module: tf.Module, seed: np.random.SeedSequence) -> None:

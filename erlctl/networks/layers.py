@@ -35,6 +35,24 @@ class ToFloat(tf.keras.layers.Layer):
         return {**super().get_config(), "scale": self._scale, "flatten": self._flatten}
 
 
+class JoinAction(tf.keras.layers.Layer):
+    """Join an observation [B, ...] and an action [B, D] to one row of float32 numbers."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Return [B, product + D]."""
+        rows = [tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], int(np.prod(x.shape[1:]))])
+                for x in inputs]
+        return tf.concat(rows, axis=-1)
+
+
+class Squeeze(tf.keras.layers.Layer):
+    """Drop the last axis, which has one entry."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Map [B, 1] to [B]; never drops a batch axis of size 1."""
+        return tf.squeeze(inputs, axis=-1)
+
+
 class PatchConv2D(tf.keras.layers.Layer):
     """A valid convolution as patches times a matrix, equal to Conv2D.
 

@@ -27,6 +27,8 @@ from erlctl.training.evaluator import Evaluator
 from erlctl.training.replay import Item, TransitionReplayBuffer
 from erlctl.training.seeding import Stream
 
+# Losses that one agent reports at most.
+_MAX_LOSSES = 4
 # Vector steps of one call at most. A call costs 0.3-0.5 ms and a copy of the replay.
 MAX_CHUNK = 8192
 
@@ -87,7 +89,7 @@ class Program:
         self._counters = {
             "step": tf.Variable(0, dtype=tf.int64, trainable=False),
             "diverged_at": tf.Variable(-1, dtype=tf.int64, trainable=False),
-            "loss_sum": tf.Variable(0.0, trainable=False),
+            "loss_sums": tf.Variable(tf.zeros(_MAX_LOSSES), trainable=False),
             "loss_count": tf.Variable(0.0, trainable=False),
             "episodes": tf.Variable(tf.zeros(len(EpisodeSums._fields), tf.float64)),
         }
@@ -101,6 +103,7 @@ class Program:
             "length": tf.Variable(tf.zeros([num_envs]), trainable=False),
         }
         self._agent = self._build_agent()
+        self._loss_names: tuple[str, ...] = ()
         clock = Clock(self._counters["step"], self._generators[Stream.POLICY])
         self.collect_policy = self._agent.acting_policy(
             run.agent.collect_policy, clock, random_steps=run.training.learning_starts
@@ -240,11 +243,12 @@ class Program:
             }
         updates = float(self._counters["loss_count"].numpy())
         if updates:
-            figures["loss"] = float(self._counters["loss_sum"].numpy()) / updates
+            losses = self._counters["loss_sums"].numpy() / updates
+            figures |= {n: float(x) for n, x in zip(self._loss_names, losses, strict=False)}
             figures |= {name: float(value) for name, value in self._diagnose().items()}
         self._counters["episodes"].assign(EpisodeSums(0, 0, 0, 0, sums.total))
-        for name in ("loss_sum", "loss_count"):
-            self._counters[name].assign(0.0)
+        self._counters["loss_sums"].assign(tf.zeros(_MAX_LOSSES))
+        self._counters["loss_count"].assign(0.0)
         return figures | self._behaviour()
 
     def _behaviour(self) -> dict[str, float]:
@@ -323,10 +327,15 @@ class Program:
 
         def update(j: tf.Tensor) -> tuple[tf.Tensor]:
             info = self._agent.train(self._replay.sample(training.batch_size))
-            self._counters["loss_sum"].assign_add(info.loss)
+            losses = self._agent.losses(info)
+            self._loss_names = tuple(losses)
+            values = tf.stack([*losses.values()])
+            padding = [[0, _MAX_LOSSES - len(losses)]]
+            self._counters["loss_sums"].assign_add(tf.pad(values, padding))
             self._counters["loss_count"].assign_add(1.0)
             diverged_at = self._counters["diverged_at"]
-            is_first = ~tf.math.is_finite(info.loss) & (diverged_at.read_value() < 0)
+            is_finite = tf.reduce_all(tf.math.is_finite(values))
+            is_first = ~is_finite & (diverged_at.read_value() < 0)
             diverged_at.assign(tf.where(is_first, step, diverged_at.read_value()))
             return (j + 1,)
 
