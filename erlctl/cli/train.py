@@ -15,7 +15,7 @@ from erlctl.errors import Problem, SpecError
 from erlctl.launch import machine, plan
 from erlctl.launch.results import BatchResult, RunResult
 
-COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds", "reason")
+COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 
 
 @click.command()
@@ -167,10 +167,10 @@ def _report(batch: BatchResult, planned: Sequence[plan.Planned], fmt: str, again
     if fmt == "json":
         options.echo_json({"rows": rows, "exit_code": batch.exit_code})
     else:
-        for row in rows:  # an error's other lines were shown when it happened
-            row["reason"] = str(row["reason"]).partition("\n")[0]
-        columns = [name for name in COLUMNS if name != "reason" or any(r["reason"] for r in rows)]
-        options.echo_rows(rows, columns, fmt)
+        options.echo_rows(rows, COLUMNS, fmt)
+        for result in batch.results:  # below the table, where a long reason breaks no line of it
+            if result.is_problem:
+                click.echo(f"{result.label}: {result.reason}")
     sys.stdout.flush()
     problems = sum(result.is_problem for result in batch.results)
     if problems:
@@ -191,5 +191,5 @@ def _row(result: RunResult, entry: plan.Planned) -> dict[str, object]:
         "run": result.label, "path": result.root, "status": result.status, "step": result.step,
         "steps": result.total_steps, "seconds": round(result.seconds, 1),
         "evaluation_return": summary.last_return if is_here else None,
-        "reason": "" if result.status == "skipped" else result.reason,
+        "reason": result.reason,
     }

@@ -150,19 +150,14 @@ class _Pool:
         if task is None:
             worker.quit()
             return
-        worker.is_preparing |= worker.compiled != task.program_key
         self._started[task.index] = time.monotonic()
         worker.train(task, {"index": task.index, "run": spec.dump(task.run), **self._request})
         self._on_event({"event": "assigned", "run": task.label, "pid": worker.pid})
 
     def _on_worker_event(self, worker: WorkerProcess, event: dict[str, Any]) -> None:
         kind, task = event["event"], worker.task
-        if kind == "ready":
-            worker.was_ready = True
-        elif kind == "compiling":
-            worker.is_preparing = True
-        elif kind not in ("compiled", "end"):
-            worker.is_preparing = False
+        worker.was_ready |= kind == "ready"
+        worker.has_begun |= kind == "tick"
         if task is None:
             return
         if "step" in event:
@@ -170,7 +165,7 @@ class _Pool:
         if kind != "end":
             self._on_event({**event, "run": task.label})
             return
-        worker.task, worker.is_preparing = None, False
+        worker.task = None
         self._settle(task, event["status"], event["reason"], event.get("signum"))
         if event["status"] == "interrupted" and not self._is_stopping:
             self._stop(event["signum"])  # somebody signalled the worker itself, say a scheduler
@@ -204,8 +199,7 @@ class _Pool:
         if worker.task is None:
             return
         if self._is_stopping:
-            has_begun = worker.task.index in self._steps
-            reason = "ended before its checkpoint" if has_begun else "stopped before it began"
+            reason = "left before its checkpoint" if worker.has_begun else "stopped before it began"
             self._settle(worker.task, "interrupted", reason)
             return
         if not worker.was_ready:
@@ -237,10 +231,10 @@ class _Pool:
     def _stop_workers(self, signum: int) -> None:
         self._stop_deadline = time.monotonic() + STOP_GRACE_SECONDS
         for worker in self._workers:
-            if worker.is_preparing:
-                worker.kill()
-            else:
+            if worker.has_begun or worker.task is None:
                 worker.stop(signum)
+            else:
+                worker.kill()
 
     def _kill_all(self) -> None:
         for worker in self._workers:

@@ -9,8 +9,7 @@ import signal
 import site
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -24,7 +23,7 @@ _SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-_TAIL_LINES = 20
+_TAIL_BYTES = 4096
 _READ_BYTES = 1 << 16
 _EXIT_SECONDS = 5.0
 
@@ -54,17 +53,18 @@ class WorkerProcess:
     Attributes:
         task: What it trains now.
         compiled: Key of the program that it holds or is building, None before the first task.
-        is_preparing: Whether nothing can be lost by killing it: it imports or compiles.
+        has_begun: Whether it has done a step of its task; before, while it imports and compiles,
+            nothing is lost by killing it.
         was_ready: Whether it ever got as far as taking tasks.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
         self.task: Task | None = None
         self.compiled: str | None = None
-        self.is_preparing = True
+        self.has_begun = False
         self.was_ready = False
         self._partial = b""
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._said = b""
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -90,6 +90,7 @@ class WorkerProcess:
         """Give it a run."""
         self.task = task
         self.compiled = task.program_key
+        self.has_begun = False
         self._send(message)
 
     def stop(self, signum: int) -> None:
@@ -121,14 +122,10 @@ class WorkerProcess:
         return list(map(json.loads, lines)), not data
 
     def read_stderr(self) -> bool:
-        """Keep the last lines for the case that it dies; return whether the pipe has ended."""
+        """Keep the end for the case that it dies; return whether the pipe has ended."""
         data = _read_available(self.stderr_fd)
-        if data:
-            self._keep(data.decode(errors="replace").splitlines())
+        self._said = (self._said + (data or b""))[-_TAIL_BYTES:]
         return data == b""
-
-    def _keep(self, lines: Iterable[str]) -> None:
-        self._tail.extend(line.rstrip()[:500] for line in lines if line.strip())
 
     def end(self) -> str:
         """Wait for the process, killing it if it does not end; return how it died, in words."""
@@ -137,21 +134,23 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             code = self._process.wait()
-        self.read_stderr()
+        self.read_stderr()  # at most a pipe's capacity, which one read takes
         self.kill()  # whatever environments have started
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 cast(BinaryIO, stream).close()
-        return death(code, self._tail)
+        return death(code, self._said.decode(errors="replace"))
 
 
-def death(code: int, tail: Sequence[str]) -> str:
-    """Return how a process died: the signal with its usual cause, else the last thing it said."""
+def death(code: int, said: str) -> str:
+    """Return how a process died: the signal with its usual cause, else the last line it said."""
     if code == -signal.SIGKILL:
         return "killed by SIGKILL (out of memory?)"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last_words = f": {lines[-1]}" if lines else ""
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}" + (f": {tail[-1]}" if tail else "")
-    return f"the worker process ended with code {code}" + (f": {tail[-1]}" if tail else "")
+        return f"killed by {signal.Signals(-code).name}{last_words}"
+    return f"the worker process ended with code {code}{last_words}"
 
 
 def _read_available(fd: int) -> bytes | None:

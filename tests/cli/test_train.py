@@ -54,10 +54,9 @@ def test_a_failed_run_is_named_in_the_table_and_the_code(train, make_spec, monke
     monkeypatch.setenv("FAKE_TROUBLE", "1:raise")
     result = train(make_spec(seeds=3))
     assert result.code == 3
-    assert any(
-        "demo/dqn/seed-1" in line and "failed" in line and "the environment broke" in line
-        for line in result.out.splitlines()
-    )
+    lines = [line.split() for line in result.out.splitlines()]
+    assert any(line[:2] == ["demo/dqn/seed-1", "failed"] for line in lines)
+    assert "demo/dqn/seed-1: RuntimeError: the environment broke" in result.out
     assert "1 of 3 runs did not end well" in result.err
 
 

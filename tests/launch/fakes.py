@@ -59,10 +59,10 @@ def execute(
         signum = should_stop()
         if signum is not None:
             return _end(paths, "interrupted", step, f"stopped at step {step}", signum)
-        _trouble(run.seed, step, paths)
         time.sleep(STEP_SECONDS)
         step += 1
         on_event({"event": "tick", "step": step, "steps_per_second": 1 / STEP_SECONDS})
+        _trouble(run.seed, step, paths)
     return _end(paths, "complete", step)
 
 

@@ -1,6 +1,7 @@
 """A batch's parent as a process of its own, to be signalled: `parent.py SPEC RUNS_DIR`.
 
-Prints the pid of every worker on stdout, the display's lines on stderr, ends with the exit code.
+Prints the pid of every worker on stdout, the display's lines and "<run> has begun" on stderr, ends
+with the exit code.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ if __name__ == "__main__":
         [(label_of(entry.run), entry.run.training.steps) for entry in plan], sys.stderr
     )
 
+    begun: set[str] = set()
+
     def on_event(event: dict[str, Any]) -> None:
         show(event)
         if event["event"] == "assigned":
             print(event["pid"], flush=True)  # noqa: T201
+        if event["event"] == "tick" and event["run"] not in begun:
+            begun.add(event["run"])
+            show.say(f"{event['run']} has begun")
 
     batch = pool.run_all(
         plan, runs_dir=runs_dir, jobs=2, on_event=on_event,

@@ -90,7 +90,7 @@ def test_fail_fast_stops_the_rest(make_batch, monkeypatch):
 
 def test_the_time_budget_ends_with_checkpoints_and_75(make_batch):
     batch = make_batch(seeds=3, steps=1000)
-    result = batch.train(jobs=2, max_seconds=1.5)
+    result = batch.train(jobs=2, max_seconds=3.0)
     assert statuses(result) == ["interrupted", "interrupted", "pending"]
     assert result.exit_code == 75
     assert 0 < result.results[0].step < 1000

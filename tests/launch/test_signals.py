@@ -45,7 +45,7 @@ class Parent:
             time.sleep(0.02)
 
     def wait_for_training(self) -> None:
-        self.wait_until(lambda: self.said.count("started, ") == 2)
+        self.wait_until(lambda: self.said.count("has begun") == 2)
 
     def wait(self, seconds: float = 30.0) -> int:
         return self.process.wait(seconds)
