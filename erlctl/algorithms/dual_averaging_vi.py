@@ -26,10 +26,9 @@ class DualAveragingVi(CompanionAlgorithm):
         "         - kl_coefficient * log(pi(a) / pi_target(a)) - entropy_coefficient * log pi(a))\n"
         "  (without regularised_evaluation: only q_target)\n"
         "H: y = beta * h_target(s, a) + (1 - beta) * q_target(s, a),\n"
-        "  beta = kl_coefficient / (kl_coefficient + entropy_coefficient), pi = softmax(h / "
-        "entropy_coefficient);\n"
-        "  with entropy_coefficient = 0: beta = k / (k + 1), pi = softmax((k + 1) * h / "
-        "kl_coefficient), k = synchronisations"
+        "  beta = kl_coefficient / (kl_coefficient + entropy_coefficient),\n"
+        "  pi = softmax(h / entropy_coefficient);  with entropy_coefficient = 0:\n"
+        "  beta = k / (k + 1), pi = softmax((k + 1) * h / kl_coefficient), k = synchronisations"
     )
     source: ClassVar[str] = (
         "Vieillard, Kozuno, Scherrer, Pietquin, Munos, Geist 2020, NeurIPS, arXiv:2003.14089"

@@ -18,7 +18,7 @@ class MunchausenDqn(ValueAlgorithm):
     summary: ClassVar[str] = "soft DQN plus a clipped log-policy bonus (implicit KL)"
     equation: ClassVar[str] = (
         "y = r + alpha * clip(temperature * log pi(a|s), log_policy_clip, 0)\n"
-        "      + gamma * discount * sum_a' pi(a'|s') * (q(s', a') - temperature * log pi(a'|s')),"
+        "      + gamma * discount * sum_a' pi(a'|s') * (q(s', a') - temperature * log pi(a'|s')),\n"
         "  pi = softmax(q / temperature)"
     )
     source: ClassVar[str] = "Vieillard, Pietquin, Geist 2020, arXiv:2007.14430"

@@ -43,7 +43,8 @@ def discrete_actor_loss(q: tf.Tensor, log_pi: tf.Tensor, temperature: Temperatur
     Returns:
         Shape [...], units of return.
     """
-    return -soft_policy_value(tf.stop_gradient(q), log_pi, tf.stop_gradient(temperature))
+    constant = tf.stop_gradient(tf.convert_to_tensor(temperature, q.dtype))
+    return -soft_policy_value(tf.stop_gradient(q), log_pi, constant)
 
 
 def temperature_loss(

@@ -8,11 +8,12 @@ legal actions; the result is that of the row with the other columns dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Temperature = float | tf.Tensor
-ValueOperator = Callable[..., tf.Tensor]
+Temperature: TypeAlias = "float | tf.Tensor"
+ValueOperator: TypeAlias = Callable[..., tf.Tensor]
 
 
 def mask_illegal(q: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:

@@ -79,9 +79,9 @@ def finite(bound):
     return st.floats(-bound, bound, allow_nan=False, allow_subnormal=False)
 
 
-def rows(bound=50.0, num_actions=st.integers(2, 6)):
-    """Return a strategy of float64 matrices [1..4, A]."""
-    shapes = st.tuples(st.integers(1, 4), num_actions)
+def rows(bound=50.0):
+    """Return a strategy of float64 matrices [1..4, 2..6]."""
+    shapes = st.tuples(st.integers(1, 4), st.integers(2, 6))
     return shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=finite(bound)))
 
 

@@ -31,8 +31,7 @@ def iterate(step, count, table):
     """Return `step` applied `count` times, as one compiled loop."""
     @tf.function
     def loop(x):
-        body = lambda i, x: (i + 1, step(x))
-        return tf.while_loop(lambda i, _: i < count, body, (0, x))[1]
+        return tf.while_loop(lambda i, _: i < count, lambda i, x: (i + 1, step(x)), (0, x))[1]
 
     return loop(tf.constant(table)).numpy()
 
@@ -85,13 +84,12 @@ def fit_companion(rule, declaration, q, companion, syncs):
     states = np.repeat(np.arange(num_states), num_actions)
     actions = tf.constant(np.tile(np.arange(num_actions), num_states), tf.int32)
     table = tf.Variable(companion)
-    squared = lambda target, prediction: tf.square(target - prediction)
     with tf.GradientTape() as tape:
         at = companion_rules.Outputs(
             tf.gather(tf.constant(q), states), tf.gather(tf.constant(q), states),
             tf.gather(table, states), tf.gather(tf.constant(companion), states),
         )
-        loss = tf.reduce_sum(rule.loss(declaration, at, actions, syncs, squared))
+        loss = tf.reduce_sum(rule.loss(declaration, at, actions, syncs, tf.math.squared_difference))
     gradient = tf.convert_to_tensor(tape.gradient(loss, table))
     # Losses over all actions visit each entry A times with weight 1 / A: 1 square per entry.
     return companion - 0.5 * gradient.numpy()

@@ -58,7 +58,8 @@ def test_o11_entropy_and_kl_together_converge_geometrically(beta):
     step = schemes.backup_step(P, R, GAMMA, schemes.munchausen(beta, total))
     q = np.full(R.shape, -beta * total * LOG_COUNT)
     for k in range(100):
-        error = np.abs(optimal - tabular.policy_q(P, R, GAMMA, schemes.policy(q, total), tau)).max()
+        achieved = tabular.policy_q(P, R, GAMMA, schemes.policy(q, total), tau)
+        error = np.abs(optimal - achieved).max()
         ratios = sum((beta / GAMMA) ** j for j in range(k + 1))
         bound = GAMMA**k * (1 + (1 - beta) / (1 - GAMMA)) * ratios * v_max
         assert error <= 0.1 * bound + 1e-11
@@ -91,5 +92,5 @@ def test_o11_averaging_divides_the_variance_of_independent_errors():
         averaged[i] = state
     expected = (1 - beta) / (1 + beta)
     # Neighbours are correlated over (1 + beta) / (1 - beta) samples.
-    error = expected * np.sqrt(2 / count * (1 + beta**2) / (1 - beta**2))
+    error = expected * np.sqrt((2 / count) * (1 + beta**2) / (1 - beta**2))
     assert averaged[1000:].var() == pytest.approx(expected, abs=5 * error)

@@ -79,7 +79,7 @@ def test_o7_clipped_gap_has_two_regimes():
     """x = gap* / (1 - alpha) below the clip, else gap* + alpha |clip|."""
     alpha, floor = 0.9, -0.05
     q = schemes.backup_iteration(P, R, GAMMA, schemes.munchausen(alpha, 1e-3, floor), 2500)
-    small = -ADVANTAGE < (1 - alpha) * -floor
+    small = (1 - alpha) * floor < ADVANTAGE
     expected = np.where(small, -ADVANTAGE / (1 - alpha), -ADVANTAGE - alpha * floor)
     np.testing.assert_allclose(gaps(q), expected, atol=1e-10)
 
@@ -141,9 +141,11 @@ def test_o10_a_bonus_of_the_actors_own_sample_is_only_a_smaller_temperature():
         tf.constant(pi) * actor_critic.log_policy_bonus(log_pi, t, alpha, (None, None)), axis=-1
     )
     reward = tf.constant(R) + bonus[:, tf.newaxis]
-    step = lambda q: reward + GAMMA * tf.linalg.matvec(
-        tf.constant(P), actor_critic.soft_policy_value(q, log_pi, t)
-    )
+
+    def step(q):
+        value = actor_critic.soft_policy_value(q, log_pi, t)
+        return reward + GAMMA * tf.linalg.matvec(tf.constant(P), value)
+
     q = schemes.iterate(step, 400, np.zeros_like(R))
     expected = tabular.policy_q(P, R, GAMMA, pi, (1 - alpha) * t)
     np.testing.assert_allclose(q + alpha * t * entropy.numpy()[:, None], expected, atol=1e-11)

@@ -13,13 +13,14 @@ GAMMA = 0.9
 P, R = tabular.garnet(np.random.default_rng(0))
 NUM_STATES, NUM_ACTIONS = R.shape
 LOG_COUNT = np.log(NUM_ACTIONS)
+PLAIN_MEAN = AveragingWeight()
 
 
 def random_table(seed=1):
     return 0.1 * np.random.default_rng(seed).standard_normal(R.shape)
 
 
-def companion_rule(rule, lam, tau, regularised=True, weight=AveragingWeight()):
+def companion_rule(rule, lam, tau, regularised=True, weight=PLAIN_MEAN):
     return Companion(
         rule=rule, kl_coefficient=lam, entropy_coefficient=tau,
         regularised_evaluation=regularised, weight=weight,
@@ -203,7 +204,10 @@ def test_o8_dual_averaging_without_regularisation_is_speedy_q_learning():
     """lambda -> 0: s_{k+1} = s_k + a_k (T s_{k-1} - s_k) + (1 - a_k)(T s_k - T s_{k-1})."""
     lam = 1e-9
     declaration = companion_rule("dual_averaging", lam, 0.0)
-    bellman = lambda x: R + GAMMA * P @ x.max(-1)
+
+    def bellman(x):
+        return R + GAMMA * P @ x.max(-1)
+
     old, new = np.zeros(R.shape), bellman(np.zeros(R.shape)) / 2
     q = h = np.zeros(R.shape)
     for k in range(101):

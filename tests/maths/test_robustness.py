@@ -13,12 +13,11 @@ ITERATIONS = (50, 200, 800)
 
 def sampled_iteration(P, r, rng, backup, start):
     """Return tables at ITERATIONS with one sampled successor for each pair in each backup."""
-    step_with = lambda P: schemes.backup_step(P, r, GAMMA, backup)
-
     @tf.function
     def step(q, successors):
         # A sampled backup is an expected one whose transition matrix has a single 1 in each row.
-        return step_with(tf.one_hot(successors, r.shape[0], dtype=tf.float64))(q)
+        transition = tf.one_hot(successors, r.shape[0], dtype=tf.float64)
+        return schemes.backup_step(transition, r, GAMMA, backup)(q)
 
     q, tables = tf.constant(start), {}
     for k in range(1, ITERATIONS[-1] + 1):
@@ -27,7 +26,7 @@ def sampled_iteration(P, r, rng, backup, start):
     return {k: tables[k - 1].numpy() for k in ITERATIONS}
 
 
-def mean_errors(alpha, temperature, num_garnets=3):
+def mean_errors(alpha, temperature, num_garnets=2):
     """Return k -> mean normalised L1 error of the policy of iterate k over Garnets."""
     errors = {k: [] for k in ITERATIONS}
     for seed in range(num_garnets):
@@ -50,11 +49,11 @@ def test_kl_averages_sampling_errors_and_the_hard_maximum_does_not():
     assert kl[50] > 1.5 * kl[200] > 2.25 * kl[800]
 
 
-@pytest.mark.slow()
+@pytest.mark.slow
 def test_more_kl_beside_a_fixed_entropy_lowers_the_plateau():
     """Entropy 1e-3, beta 0, 0.5, 0.9, 0.99: about 0.41, 0.31, 0.12, 0.02 after 800 iterations."""
     plateaus = [
-        mean_errors(beta, 1e-3 / (1 - beta), num_garnets=5)[800] for beta in (0.0, 0.5, 0.9, 0.99)
+        mean_errors(beta, 1e-3 / (1 - beta), num_garnets=3)[800] for beta in (0.0, 0.5, 0.9, 0.99)
     ]
     assert plateaus[0] > 0.25
     assert plateaus[3] < 0.06
@@ -75,7 +74,11 @@ def test_maze_has_the_published_exact_quantities(name):
     uniform = np.full_like(r, 1 / r.shape[1])
     greedy = tabular.finite_horizon_q(P, r, 1.0, lambda q: q.max(-1)).max(-1)
     q_best = tabular.finite_horizon_q(P, r, 0.99, lambda q: q.max(-1))
-    expected = lambda gamma: tabular.finite_horizon_q(P, r, gamma, lambda q: (uniform * q).sum(-1))
+
+
+    def expected(gamma):
+        return tabular.finite_horizon_q(P, r, gamma, lambda q: (uniform * q).sum(-1))
+
     assert start @ greedy == pytest.approx(best, abs=1e-6)
     assert np.abs(q_best - expected(0.99)).max() == pytest.approx(uniform_gap, abs=1e-6)
     assert start @ (uniform * expected(1.0)).sum(-1) == pytest.approx(uniform_return, abs=1e-6)

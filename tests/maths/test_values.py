@@ -39,7 +39,8 @@ def test_operators_keep_their_order(q, temperature):
     log_count = temperature * np.log(q.shape[-1])
     low, mean, mellow, top, soft = (
         apply("max", q, 1.0) - log_count, apply("boltzmann", q, temperature),
-        apply("mellowmax", q, temperature), apply("max", q, 1.0), apply("logsumexp", q, temperature),
+        apply("mellowmax", q, temperature), apply("max", q, 1.0),
+        apply("logsumexp", q, temperature),
     )
     tolerance = 1e-9
     assert (low <= mellow + tolerance).all()

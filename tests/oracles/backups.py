@@ -180,7 +180,7 @@ def sac_discrete_actor_loss(q1, q2, pi, *, t):
 
 
 def squashed_log_density(action, loc, scale, low, high):
-    """ln N(u) - sum ln(da/du), u = atanh of the action scaled to (-1, 1), per sample and dimension."""
+    """ln N(u) - sum ln(da/du), u = atanh of the action scaled to (-1, 1)."""
     results = []
     for a, m, s in zip(action, loc, scale, strict=True):
         total = 0.0
@@ -194,7 +194,7 @@ def squashed_log_density(action, loc, scale, low, high):
 
 
 def quantile_huber_loss(predictions, fractions, target, *, kappa):
-    """sum_j mean_i |sigma_j - 1{u < 0}| Huber(u) / kappa, u = target_i - z_j  (arXiv:1806.06923)."""
+    """sum_j mean_i |sigma_j - 1{u < 0}| Huber(u) / kappa, u = y_i - z_j  (arXiv:1806.06923)."""
     results = []
     for z, sigma, y in zip(predictions, fractions, target, strict=True):
         total = 0.0

@@ -1,4 +1,4 @@
-"""NumPy float64 transcriptions of the value operators, one row at a time. Must not import erlctl."""
+"""NumPy float64 transcriptions of the value operators, row by row. Must not import erlctl."""
 
 import math
 

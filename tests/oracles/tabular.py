@@ -10,7 +10,7 @@ GARNET_CHECKSUMS = (119.3373015154, 1.3133939242, 1.2954949740)
 
 
 def garnet(rng, num_states=30, num_actions=4, branching=4):
-    """A random problem: `branching` next states per pair, rewards U(0, 1) on a tenth of the states."""
+    """A random problem: `branching` next states a pair, rewards U(0, 1) on a tenth of states."""
     P = np.zeros((num_states, num_actions, num_states))
     for s in range(num_states):
         for a in range(num_actions):
