@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -140,7 +140,7 @@ def _read_variants(
     problems: list[Problem],
 ) -> list[RunSpec]:
     """Return the spec of each variant; problems that only some have name those."""
-    specs, found = list[RunSpec](), dict[Problem, list[sweep.Point]]()
+    specs, found = list[RunSpec](), _FoundIn(points)
     for point in points:
         reader = Reader(_elsewhere())
         try:
@@ -150,16 +150,43 @@ def _read_variants(
         if spec is not FAILED:
             specs.append(spec)
             reader.check(violation for check in checks for violation in check(spec))
-        for problem in dict.fromkeys(reader.problems):
-            found.setdefault(problem, []).append(point)
-    holders = Counter(place for point in points for place in point.places)
-    for problem, where in found.items():
-        # A mistake in a variant's own value concerns the variants that hold the value.
-        place = Where(problem.source, problem.line, problem.column)
-        concerned = holders.get(place, len(points))
-        note = "" if len(where) == concerned else _only_in(where, concerned)
-        problems.append(dataclasses.replace(problem, message=problem.message + note))
+        found.add(reader.problems, point)
+    problems.extend(found.problems())
     return specs
+
+
+class _FoundIn:
+    """Collects the problems of all variants and says which of them have each.
+
+    Mistakes at one place count as one, though their words may differ: a field that two algorithms
+    do not have is reported once, for the first of them.
+    """
+
+    def __init__(self, points: Sequence[sweep.Point]) -> None:
+        self._holders = Counter(place for point in points for place in point.places)
+        self._total = len(points)
+        self._found: dict[tuple[object, ...], tuple[Problem, list[sweep.Point]]] = {}
+
+    def add(self, problems: Iterable[Problem], point: sweep.Point) -> None:
+        """Add the problems of one variant."""
+        same_place = Counter[tuple[Where, str]]()
+        for problem in dict.fromkeys(problems):
+            place = (_place(problem), problem.path)
+            _, points = self._found.setdefault((*place, same_place[place]), (problem, []))
+            same_place[place] += 1
+            points.append(point)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield each problem once."""
+        for problem, points in self._found.values():
+            # A mistake in a variant's own value concerns the variants that hold the value.
+            concerned = self._holders.get(_place(problem), self._total)
+            note = "" if len(points) == concerned else _only_in(points, concerned)
+            yield dataclasses.replace(problem, message=problem.message + note)
+
+
+def _place(problem: Problem) -> Where:
+    return Where(problem.source, problem.line, problem.column)
 
 
 def _warnings(specs: Iterable[RunSpec]) -> tuple[str, ...]:

@@ -74,11 +74,13 @@ def _parse(text: str, where: Where, problems: list[Problem]) -> Override | None:
         problems.append(where.problem(
             "", f"expected PATH=VALUE such as agent.gamma=0.95, got {text!r}"))
         return None
+    duplicates: list[Problem] = []
     try:
-        node = parse_node(value, where.source, problems, has_lines=False)
+        node = parse_node(value, where.source, duplicates, has_lines=False)
     except SpecError as error:
         problems.extend(where.problem(path, problem.message) for problem in error.problems)
         return None
+    problems.extend(where.problem(f"{path}.{p.path}", p.message) for p in duplicates)
     return Override(where, path, node or ScalarNode(where, ""))
 
 
