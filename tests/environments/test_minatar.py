@@ -62,6 +62,14 @@ def follower(game, ramping, immortal):
     return follow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_functions():
+    """TensorFlow's functions complain when they outlive the interpreter."""
+    yield
+    follower.cache_clear()
+    recorded.cache_clear()
+
+
 def as_in_the_package(game, state):
     """Return our state in the form of the oracle's snapshot: lists without gaps, no stale numbers."""
     if game == "asterix":

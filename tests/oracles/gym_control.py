@@ -40,7 +40,7 @@ class Steps:
 
 def _swing(state: Any, rng: np.random.Generator) -> int:
     """Push the way it already moves, which pumps energy into a car or an arm."""
-    velocity = state[1] if len(state) == 2 else state[2]
+    velocity = state[-1]  # of the car, or of the joint that the motor turns
     return int(rng.integers(3)) if rng.random() < 0.3 else 2 if velocity > 0 else 0
 
 
@@ -52,9 +52,15 @@ def _torque(state: Any, rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-3.0, 3.0, size=1).astype(np.float32)  # beyond the limits: they are clipped
 
 
-POLICIES: dict[str, Callable[[Any, np.random.Generator], Any]] = {
-    "CartPole-v0": _coin, "CartPole-v1": _coin, "MountainCar-v0": _swing, "Acrobot-v1": _swing,
-    "Pendulum-v1": _torque,
+def _three(state: Any, rng: np.random.Generator) -> int:
+    return int(rng.integers(3))
+
+
+# Actions of the even and of the odd episodes: one reaches the goal, the other the time limit.
+POLICIES: dict[str, tuple[Callable[[Any, np.random.Generator], Any], ...]] = {
+    "CartPole-v0": (_coin, _coin), "CartPole-v1": (_coin, _coin),
+    "MountainCar-v0": (_swing, _three), "Acrobot-v1": (_swing, _three),
+    "Pendulum-v1": (_torque, _torque),
 }
 
 
@@ -78,13 +84,13 @@ def record(environment_id: str, *, num_steps: int, seed: int, resynchronise: boo
     environment, rng = make(environment_id), np.random.default_rng(seed)
     environment.reset(seed=seed)
     rows: dict[str, list[Any]] = {field.name: [] for field in dataclasses.fields(Steps)}
-    elapsed = 0
+    elapsed = episode = 0
     for _ in range(num_steps):
         inner = environment.unwrapped
         if resynchronise or elapsed == 0:
             inner.state = np.asarray(inner.state, np.float32).astype(np.float64)
         state = np.array(inner.state)
-        action = POLICIES[environment_id](state, rng)
+        action = POLICIES[environment_id][episode % 2](state, rng)
         observation, reward, done, info = environment.step(action)
         row = {
             "state": state, "action": action, "elapsed": elapsed,
@@ -97,7 +103,7 @@ def record(environment_id: str, *, num_steps: int, seed: int, resynchronise: boo
         elapsed += 1
         if done:
             environment.reset()
-            elapsed = 0
+            elapsed, episode = 0, episode + 1
     return Steps(**{name: np.array(values) for name, values in rows.items()})
 
 

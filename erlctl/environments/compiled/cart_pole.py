@@ -28,6 +28,10 @@ class CartPole(CompiledEnvironment):
     State `x`: float32 [4] = cart position (m), its velocity, pole angle (rad), its velocity; the
     observation is the state. Actions: 0 pushes left, 1 right, with 10 N. Reward 1 for every step,
     the terminal one included. Terminal where |position| > 2.4 or |angle| > 12 degrees.
+
+    Gym computes in float64. A step differs by less than 1e-6, an episode of random actions (75 steps)
+    by 5e-6 at its end. The upright pole is unstable: of two copies that are kept up with the same
+    actions the difference grows by a factor e every quarter of a second.
     """
 
     state_specs = {"x": tf.TensorSpec((4,), tf.float32)}

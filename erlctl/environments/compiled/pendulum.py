@@ -23,6 +23,9 @@ class Pendulum(CompiledEnvironment):
     nothing observable changes. Observation: cosine, sine, velocity. Action: torque in [-2, 2],
     clipped. Reward -(angle^2 + 0.1 velocity^2 + 0.001 torque^2) of the state before the step.
     Never terminal.
+
+    Gym computes in float64. A step differs by less than 1e-5; 200 steps of random actions, of which
+    many pass the unstable top, by 0.02 at their end.
     """
 
     state_specs = {"x": tf.TensorSpec((2,), tf.float32)}
