@@ -85,14 +85,14 @@ UNIT_OPEN_HIGH = Interval(0.0, 1.0, open_high=True)
 
 
 def option(
-    default: Any = dataclasses.MISSING,  # noqa: ANN401 - a field of any type
+    default: Any = dataclasses.MISSING,
     doc: str = "",
     *,
     domain: Domain | None = None,
     letter: str = "",
     unit: str = "",
-    factory: Any = dataclasses.MISSING,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    factory: Any = dataclasses.MISSING,
+) -> Any:
     """Return a dataclass field that knows its meaning.
 
     Args:

@@ -46,7 +46,7 @@ def algorithms(name: str | None, fmt: str) -> None:
         _echo_details(document)
 
 
-def _summary(name: str, cls: Any) -> dict[str, Any]:  # noqa: ANN401 - has Algorithm's ClassVars
+def _summary(name: str, cls: Any) -> dict[str, Any]:
     defaults = {row["field"]: row["default"] for row in _fields(cls, _own_fields(cls))}
     return {
         "algorithm": name, "base": cls.base, "actions": cls.action_kind, "summary": cls.summary,
@@ -54,7 +54,7 @@ def _summary(name: str, cls: Any) -> dict[str, Any]:  # noqa: ANN401 - has Algor
     }
 
 
-def _details(name: str, cls: Any) -> dict[str, Any]:  # noqa: ANN401 - has Algorithm's ClassVars
+def _details(name: str, cls: Any) -> dict[str, Any]:
     return {
         **_summary(name, cls), "description": inspect.cleandoc(cls.__doc__ or ""),
         "equation": cls.equation, "source": cls.source, "relations": list(cls.relations),
@@ -85,12 +85,12 @@ def _fields(
     ]
 
 
-def _default(field: dataclasses.Field[Any], hint: Any) -> Any:  # noqa: ANN401
+def _default(field: dataclasses.Field[Any], hint: Any) -> Any:
     default = default_of(field)
     return "required" if default is dataclasses.MISSING else canonical.plain_value(default, hint)
 
 
-def _type_text(hint: Any) -> str:  # noqa: ANN401
+def _type_text(hint: Any) -> str:
     arguments = get_args(hint)
     if mark := next((part for part in arguments if isinstance(part, Choice)), None):
         return f"{mark.kind} {{{mark.key}: {' | '.join(registry.all_of(mark.kind))}}}"
@@ -101,7 +101,7 @@ def _type_text(hint: Any) -> str:  # noqa: ANN401
     return _KINDS[hint] if hint in _KINDS else " or ".join(map(_type_text, arguments))
 
 
-def _one_line(default: Any) -> str:  # noqa: ANN401
+def _one_line(default: Any) -> str:
     return default if default == "required" else canonical.flow_text(default)
 
 

@@ -173,7 +173,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _json_value(value: Any) -> Any:  # noqa: ANN401
+def _json_value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -183,6 +183,6 @@ def _json_value(value: Any) -> Any:  # noqa: ANN401
     return value if value is None or isinstance(value, (bool, int, str)) else _converted(value)
 
 
-def _converted(value: Any) -> Any:  # noqa: ANN401
-    # NumPy's scalars know their Python value; whatever else there is has a text.
-    return _json_value(value.item()) if hasattr(value, "item") else str(value)
+def _converted(value: Any) -> Any:
+    # NumPy's scalars and arrays know their Python value; whatever else there is has a text.
+    return _json_value(value.tolist()) if hasattr(value, "tolist") else str(value)

@@ -54,7 +54,7 @@ def plain(options: Options) -> dict[str, Any]:
     return {name: plain_value(getattr(options, name), hint) for name, hint in hints.items()}
 
 
-def plain_value(value: Any, hint: Any) -> Any:  # noqa: ANN401
+def plain_value(value: Any, hint: Any) -> Any:
     """Return a field's value, declared as `hint`, as a spec would hold it."""
     members = get_args(hint)
     if isinstance(value, Options):
@@ -74,7 +74,7 @@ def plain_value(value: Any, hint: Any) -> Any:  # noqa: ANN401
     return float(value) if is_float and type(value) is int else value
 
 
-def _choice(hint: Any) -> Choice | None:  # noqa: ANN401
+def _choice(hint: Any) -> Choice | None:
     if get_origin(hint) is Annotated:
         return next(mark for mark in get_args(hint) if isinstance(mark, Choice))
     found = map(_choice, get_args(hint))
@@ -90,7 +90,7 @@ def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{scalar_text(key)}: {flow_text(value)}"
 
 
-def flow_text(value: Any) -> str:  # noqa: ANN401
+def flow_text(value: Any) -> str:
     """Return a value of `plain_value` on one line of YAML."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{scalar_text(k)}: {flow_text(v)}' for k, v in value.items())}}}"

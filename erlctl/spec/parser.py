@@ -103,7 +103,7 @@ class _Builder:
         self._open: list[tuple[Any, Where, list[Node]]] = []
         self._num_nodes = self._num_documents = 0
 
-    def add(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def add(self, event: Any) -> None:
         """Take the next event."""
         if isinstance(event, yaml.DocumentStartEvent):
             self._num_documents += 1
@@ -123,7 +123,7 @@ class _Builder:
             self._put(MapNode(where, tuple(_entries(children))) if is_map
                       else ListNode(where, tuple(children)))
 
-    def syntax_problem(self, error: Any) -> Problem:  # noqa: ANN401
+    def syntax_problem(self, error: Any) -> Problem:
         """Return the problem behind a syntax error of the scanner or parser."""
         mark = error.problem_mark or error.context_mark
         lines = self._text.splitlines()
@@ -143,15 +143,15 @@ class _Builder:
             "", f"not valid YAML: {error.problem} {context}".rstrip() + "; "
             "check indentation, colons and quotes here and in the line above")
 
-    def _where(self, mark: Any) -> Where:  # noqa: ANN401
+    def _where(self, mark: Any) -> Where:
         if not self._has_lines:
             return Where(self._source)
         return Where(self._source, mark.line + 1, mark.column + 1)
 
-    def _refuse(self, mark: Any, message: str) -> None:  # noqa: ANN401
+    def _refuse(self, mark: Any, message: str) -> None:
         raise SpecError([self._where(mark).problem("", message)])
 
-    def _check(self, event: Any) -> None:  # noqa: ANN401
+    def _check(self, event: Any) -> None:
         self._num_nodes += 1
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event.start_mark,

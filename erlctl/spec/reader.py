@@ -92,7 +92,7 @@ class Reader:
         for path, message in violations:
             self._fail(self._nearest_place(path), path, message)
 
-    def value(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def value(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         """Read a node as `hint`, one of the kinds of `_READERS`; FAILED after a problem."""
         self._places[path] = node.where
         return _READERS[_kind(hint)](self, node, hint, path, field)
@@ -134,7 +134,7 @@ class Reader:
             return self._fail(node.where, path, messages.out_of_domain(node, field))
         return value
 
-    def _union(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _union(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         members = [member for member in get_args(hint) if member is not types.NoneType]
         is_null = isinstance(node, ScalarNode) and node.value is None
         if is_null and len(members) < len(get_args(hint)):
@@ -145,7 +145,7 @@ class Reader:
             return self._fail(node.where, path, messages.wrong_type(node, "a plain value"))
         return self._in_domain(node.value, node, path, field)
 
-    def _literal(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _literal(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         del field
         options = get_args(hint)
         if isinstance(node, ScalarNode) and node.value in options:
@@ -155,7 +155,7 @@ class Reader:
         expected = f"one of {', '.join(map(str, options))}"
         return self._fail(node.where, path, messages.wrong_type(node, expected, str))
 
-    def _tuple(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _tuple(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         item, _ = get_args(hint)
         if not isinstance(node, ListNode):
             remedy = f"; write [{node.text}]" if isinstance(node, ScalarNode) and node.text else ""
@@ -167,7 +167,7 @@ class Reader:
         )
         return FAILED if FAILED in items else items
 
-    def _mapping(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _mapping(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         if not isinstance(node, MapNode):
             return self._fail(node.where, path, messages.section_expected(node, "key"))
         values = {
@@ -176,7 +176,7 @@ class Reader:
         }
         return FAILED if FAILED in values.values() else values
 
-    def _schedule(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _schedule(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         del hint
         if not isinstance(node, MapNode):
             value = self.value(node, float, path, field)
@@ -196,11 +196,11 @@ class Reader:
             )
         return FAILED if FAILED in values.values() else Schedule(**values)
 
-    def _section(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _section(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         default = default_of(field)
         return self.section(node, hint, path, default if type(default) is hint else None)
 
-    def _choice(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:  # noqa: ANN401
+    def _choice(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         choice: Choice = get_args(hint)[1]
         entries = registry.all_of(choice.kind)
         default = default_of(field)
@@ -240,7 +240,7 @@ _CLASSES: tuple[tuple[type, str], ...] = (
 )
 
 
-def _kind(hint: Any) -> str:  # noqa: ANN401
+def _kind(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is not None:
         return _ORIGINS[origin]
@@ -258,7 +258,7 @@ def hints_of(cls: type) -> Mapping[str, Any]:
     return _hints[cls]
 
 
-def default_of(field: Field[Any]) -> Any:  # noqa: ANN401
+def default_of(field: Field[Any]) -> Any:
     """Return a field's default, or MISSING."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()

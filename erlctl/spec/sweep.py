@@ -142,13 +142,13 @@ def _name(point: Point, run: RunSpec, short: Mapping[str, str]) -> str:
     return ",".join(map(_safe, [head, *parts]))
 
 
-def _at(plain: Any, path: str) -> Any:  # noqa: ANN401
+def _at(plain: Any, path: str) -> Any:
     for part in path.split("."):
         plain = plain[part]
     return plain
 
 
-def _text(value: Any, node: Node) -> str:  # noqa: ANN401
+def _text(value: Any, node: Node) -> str:
     if isinstance(value, dict) and isinstance(node, MapNode):
         return "+".join(_text(value[key.text], child) for key, child in node.entries)
     if isinstance(value, list):

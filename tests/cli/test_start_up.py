@@ -1,0 +1,69 @@
+"""Commands that only read start quickly, because they never import TensorFlow."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from erlctl import cli
+from tests.spec.conftest import BASE
+
+HEAVY = ("tensorflow", "tf_agents", "keras", "gym", "matplotlib", "scipy")
+PROBE = """
+import sys
+from erlctl import cli
+try:
+    cli.main(sys.argv[1:])
+finally:
+    found = [name for name in {heavy!r} if name in sys.modules]
+    print("imported:", *found, file=sys.stderr)
+"""
+
+
+def imported(*args: str, heavy=HEAVY) -> list[str]:
+    """Return which heavy packages a command line imports."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=heavy), *args],
+        capture_output=True, text=True, check=False)
+    assert result.returncode in (0, 2), result.stderr
+    return result.stderr.splitlines()[-1].split()[1:]
+
+
+@pytest.fixture
+def spec_file(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(BASE)
+    return str(path)
+
+
+def test_help_imports_neither_tensorflow_nor_rich_nor_numpy():
+    assert imported("--help", heavy=(*HEAVY, "numpy", "rich", "yaml", "erlctl.cli.train")) == []
+
+
+@pytest.mark.parametrize("args", [
+    ("validate", "SPEC"), ("validate", "SPEC", "--set", "agent.gamma=3"), ("algorithms",),
+    ("algorithms", "munchausen_dqn"), ("trian",), ("--version",),
+    *((name, "--help") for name in cli.COMMANDS),
+])
+def test_a_reading_command_leaves_tensorflow_out(args, spec_file):
+    assert imported(*(spec_file if arg == "SPEC" else arg for arg in args)) == []
+
+
+def fastest(args: list[str], times: int = 5) -> float:
+    """Return the seconds of the fastest of some runs: others use this machine too."""
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "erlctl", *args], capture_output=True, check=False)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def test_help_takes_less_than_0_3_seconds():
+    assert fastest(["--help"]) < 0.3
+
+
+def test_validate_takes_less_than_a_second(spec_file):
+    assert fastest(["validate", spec_file]) < 1

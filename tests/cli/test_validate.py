@@ -1,0 +1,68 @@
+"""`erlctl validate` lists runs or every mistake of every file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.helpers import erlctl as run
+from tests.spec.conftest import BASE
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("good.yaml").write_text(BASE + "seeds: 2\nsweep: {agent.gamma: [0.5, 0.9]}\n")
+    Path("bad.yaml").write_text(BASE + "trainig: {}\n")
+
+
+def test_the_runs_are_listed_on_stdout_and_counted_on_stderr():
+    result = run("validate", "good.yaml")
+    assert result.code == 0
+    assert [line.split() for line in result.out.splitlines()] == [
+        ["source", "name", "variant", "seed", "environment", "steps"],
+        ["good.yaml", "test", "dqn,gamma=0.5", "0", "CartPole-v1", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.5", "1", "CartPole-v1", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.9", "0", "CartPole-v1", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.9", "1", "CartPole-v1", "50000"],
+    ]
+    assert result.err == "4 runs, no problems\n"
+
+
+def test_json_is_one_document_with_a_schema():
+    document = json.loads(run("validate", "good.yaml", "--format", "json", "--seeds", "7-7").out)
+    assert document["schema"] == 1
+    assert [row["seed"] for row in document["rows"]] == [7, 7]
+
+
+def test_mistakes_of_all_files_are_reported_and_nothing_is_listed():
+    result = run("validate", "good.yaml", "bad.yaml", "missing.yaml", "--set", "training.steps=0")
+    assert (result.code, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert lines[0].startswith("--set[1]: training.steps: ")
+    assert lines[1].startswith("bad.yaml:4:1: trainig: unknown key")
+    assert lines[2] == "missing.yaml: no such file"
+    assert lines[3:] == ["3 problems, nothing was started."]
+
+
+def test_warnings_go_to_stderr():
+    result = run("validate", "good.yaml", "--set", "training.steps=10")
+    assert result.code == 0
+    assert "good.yaml: warning: training.learning_starts (1000) is more than" in result.err
+
+
+def test_an_unknown_environment_is_refused_with_its_place():
+    result = run("validate", "good.yaml", "--set", "environment.id=CartPol-v1")
+    assert result.code == 2
+    assert "--set[1]: environment.id: unknown environment 'CartPol-v1'; did you" in result.err
+
+
+def test_an_unknown_argument_of_an_environment_is_refused():
+    result = run("validate", "good.yaml", "--set", "environment.kwargs={time_limits: 3}")
+    assert result.code == 2
+    assert "environment.kwargs.time_limits: unknown argument" in result.err
+
+
+def test_other_backends_know_their_own_environments():
+    result = run("validate", "good.yaml", "--set", "environment={id: Mine-v0, backend: gym}")
+    assert result.code == 0

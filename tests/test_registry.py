@@ -1,0 +1,92 @@
+"""Entries are found by name; names are unique; plug-ins that break say which package it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from types import MappingProxyType
+
+import pytest
+
+from erlctl import registry
+from erlctl.errors import ErlctlError, UnknownNameError
+from erlctl.fields import Options
+
+
+@pytest.fixture(autouse=True)
+def _own_entries(monkeypatch):
+    """Leave the real registry as it was."""
+    for kind in registry._FOLDERS:
+        registry.all_of(kind)
+    monkeypatch.setattr(registry, "_entries", {
+        kind: dict(entries) for kind, entries in registry._entries.items()
+    })
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other(Options):
+    """Something to register."""
+
+
+def test_the_built_in_entries_are_there():
+    assert {"dqn", "munchausen_dqn"} <= set(registry.all_of("algorithm"))
+    assert {"mlp", "conv"} <= set(registry.all_of("network"))
+    assert {"adam"} <= set(registry.all_of("optimizer"))
+    assert {"greedy", "epsilon_greedy", "boltzmann"} <= set(registry.all_of("policy"))
+
+
+@pytest.mark.parametrize("kind", ["algorithm", "network", "optimizer", "policy"])
+def test_entries_are_sorted_and_know_their_name(kind):
+    entries = registry.all_of(kind)
+    assert list(entries) == sorted(entries)
+    assert all(cls.registered_name == name for name, cls in entries.items())
+
+
+def test_entries_cannot_be_changed_from_outside():
+    assert isinstance(registry.all_of("policy"), MappingProxyType)
+
+
+def test_a_registered_class_is_found():
+    registry.register("network", "other")(Other)
+    assert registry.get("network", "other") is Other
+
+
+def test_registering_a_class_again_is_fine():
+    for _ in range(2):
+        registry.register("network", "other")(Other)
+
+
+def test_a_name_cannot_be_taken_twice():
+    with pytest.raises(ErlctlError, match=r"'mlp' is registered twice: .*Mlp and .*Other"):
+        registry.register("network", "mlp")(Other)
+
+
+def test_an_unknown_name_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown algorithm 'dpn'; did you mean 'dqn'"):
+        registry.get("algorithm", "dpn")
+
+
+class _Point:
+    name, value = "theirs", "their.module"
+
+    def __init__(self, load):
+        self.load = load
+
+
+def _install(monkeypatch, load):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [_Point(load)])
+    registry._discover.cache_clear()
+
+
+def test_a_plug_in_registers_its_own(monkeypatch):
+    _install(monkeypatch, lambda: registry.register("network", "theirs")(Other))
+    assert registry.get("network", "theirs") is Other
+
+
+def test_a_broken_plug_in_is_named(monkeypatch):
+    def load():
+        raise ImportError("no such thing")
+
+    _install(monkeypatch, load)
+    with pytest.raises(ErlctlError, match=r"plug-in 'theirs' \(their.module\) cannot be loaded"):
+        registry.all_of("network")
