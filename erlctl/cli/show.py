@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ def show(run: Path, fmt: str) -> None:
             click.echo(f"  {_printable(line)}")
 
 
-def _only_run(path: Path) -> Any:  # noqa: ANN401 - a RunPaths
+def _only_run(path: Path) -> Any:
     from erlctl.runs.layout import find_runs
 
     found = find_runs([path])
@@ -51,7 +52,7 @@ def _only_run(path: Path) -> Any:  # noqa: ANN401 - a RunPaths
     raise click.BadParameter(f"{path}: {reason}", param_hint="RUN")
 
 
-def _report(paths: Any) -> dict[str, Any]:  # noqa: ANN401
+def _report(paths: Any) -> dict[str, Any]:
     from erlctl.launch.summary import evaluation_means, summarise
     from erlctl.runs.layout import read_run_json
 
@@ -63,8 +64,8 @@ def _report(paths: Any) -> dict[str, Any]:  # noqa: ANN401
         "updated": facts.get("updated"),
         "evaluations": [
             {"step": int(step), "return_mean": float(mean)}
-            for step, mean in zip(steps[-_NUM_EVALUATIONS:], returns[-_NUM_EVALUATIONS:], strict=True)
-            if step == step  # a damaged row has no step  # noqa: PLR0124
+            for step, mean in list(zip(steps, returns, strict=True))[-_NUM_EVALUATIONS:]
+            if math.isfinite(step)  # a damaged row may have none
         ],
         "attempts": [a for a in _list(facts.get("attempts")) if isinstance(a, dict)],
         "versions": facts.get("versions"),
@@ -84,14 +85,14 @@ def _command(facts: Mapping[str, Any]) -> str | None:
     return shlex.join(map(str, parts)) if parts else None
 
 
-def _resume(paths: Any, facts: Mapping[str, Any]) -> str | None:  # noqa: ANN401
+def _resume(paths: Any, facts: Mapping[str, Any]) -> str | None:
     """Return a line that goes on with this one run from anywhere; None if it is complete.
 
     The resolved spec in the folder is a spec of one run, and the runs directory is three levels up.
     """
     if facts["status"] == "complete" or not paths.spec.is_file():
         return None
-    root = Path(os.path.abspath(paths.root))
+    root = paths.root.absolute()
     return shlex.join(
         ["erlctl", "train", str(root / "spec.yaml"), "--runs-dir", str(root.parents[2])]
     )
@@ -125,7 +126,7 @@ def _bytes(path: Path) -> int:
 
 def _text(path: Path) -> str | None:
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return file.read(_MAX_SPEC_BYTES).decode("utf-8", "replace")
     except OSError:
         return None

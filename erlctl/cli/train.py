@@ -148,7 +148,7 @@ def _train(
     from erlctl.launch.pool import run_all
     from erlctl.runs.provenance import command_line
 
-    lines = [(plan.label_of(entry.run), entry.run.training.steps) for entry in planned]
+    lines = [(entry.label, entry.run.training.steps) for entry in planned]
     with display.for_stream(lines) as show:
         todo = sum(not entry.is_complete for entry in planned)
         if todo:  # said before the seconds that the workers take to import TensorFlow

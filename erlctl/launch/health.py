@@ -164,7 +164,7 @@ def _disk(folder: Path) -> Check:
 
 
 def _nearest_existing(path: Path) -> Path:
-    absolute = Path(os.path.abspath(path))
+    absolute = path.absolute()
     return next(folder for folder in (absolute, *absolute.parents) if folder.is_dir())
 
 

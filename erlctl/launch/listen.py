@@ -6,7 +6,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -25,10 +25,8 @@ class Listener:
 
     def take(self) -> list[int]:
         """Return the signals since the last call, oldest first."""
-        try:
+        with suppress(BlockingIOError):  # woken by something else
             os.read(self.fd, 4096)
-        except BlockingIOError:
-            pass  # woken by something else
         taken = []
         while self._arrived:
             taken.append(self._arrived.popleft())

@@ -36,6 +36,11 @@ class Planned:
     action: str
 
     @property
+    def label(self) -> str:
+        """`<name>/<variant>/seed-<n>`."""
+        return label_of(self.run)
+
+    @property
     def is_complete(self) -> bool:
         """Whether there is nothing left to do."""
         return self.action == "skip"
@@ -48,7 +53,7 @@ class Planned:
     def as_skipped(self) -> RunResult:
         """Return the result of a run that was complete before."""
         return RunResult(
-            label=label_of(self.run), root=str(self.paths.root), status="skipped", step=self.step,
+            label=self.label, root=str(self.paths.root), status="skipped", step=self.step,
             total_steps=self.run.training.steps, reason="already complete",
         )
 

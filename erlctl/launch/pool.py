@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import time
@@ -27,7 +26,7 @@ _REFRESH_SECONDS = 0.25
 
 def run_all(
     plan: Sequence[Planned], *, runs_dir: Path, jobs: int, fresh: bool = False,
-    fail_fast: bool = False, on_event: OnEvent = lambda event: None,
+    fail_fast: bool = False, on_event: OnEvent = lambda _: None,
     max_seconds: float | None = None, command: Sequence[str] = (),
     worker_command: Sequence[str] = WORKER_COMMAND,
 ) -> BatchResult:

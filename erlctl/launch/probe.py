@@ -15,7 +15,7 @@ def _xla() -> dict[str, Any]:
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
-    def square(x: Any) -> Any:  # noqa: ANN401
+    def square(x: Any) -> Any:
         return tf.reduce_sum(x * x)
 
     started = time.monotonic()

@@ -9,9 +9,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.runs.tables import read_table
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def summarise(paths: RunPaths) -> RunSummary:
     )
 
 
-def evaluation_means(paths: RunPaths) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def evaluation_means(paths: RunPaths) -> tuple[Floats, Floats, list[str]]:
     """Return the steps [k] and mean returns [k] of the evaluations, and what was unreadable."""
     if not paths.evaluations.exists():
         return np.empty(0), np.empty(0), []
@@ -85,7 +88,7 @@ def evaluation_means(paths: RunPaths) -> tuple[np.ndarray, np.ndarray, list[str]
     return steps, sums / np.maximum(counts, 1), table.problems
 
 
-def _step(facts: Mapping[str, Any], evaluated: np.ndarray) -> int | None:
+def _step(facts: Mapping[str, Any], evaluated: Floats) -> int | None:
     """The newest evaluation may be newer than run.json, which changes at checkpoints."""
     known = _whole(facts.get("step"))
     finite = evaluated[np.isfinite(evaluated)]

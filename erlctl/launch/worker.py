@@ -3,12 +3,12 @@
 Started by the pool as `python -m erlctl.launch.worker`, in a session of its own, so that the
 terminal's Ctrl-C reaches the parent alone. One JSON object a line:
 
-    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (text of spec.yaml)
+    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (its spec.yaml)
              {"stop": signum}                                   checkpoint and end; 0: time budget
              {"quit": true}                                     end after the current run
     stdout   {"event": ..., "index": ..., ...}                  see `_Reporter` and `_Programs`
 
-The end of stdin means that the parent is gone, even by SIGKILL: the worker stops as after a hang-up.
+    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (text of a spec)
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -72,7 +71,7 @@ class _Programs:
         self._key: str | None = None
         self._program: Any = None
 
-    def __call__(self, run: RunSpec) -> Any:  # noqa: ANN401 - training.program.Program, or a fake
+    def __call__(self, run: RunSpec) -> Any:
         key = spec.program_key(run)
         if key != self._key:
             self.forget()

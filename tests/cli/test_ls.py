@@ -37,7 +37,7 @@ def listed(*arguments: object) -> list[dict[str, Any]]:
     return json.loads(result.out)["rows"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def three_runs(runs_dir: Path) -> Path:
     """Return a runs directory with a complete, a failed and an unfinished run."""
     make_run(runs_dir, "dqn", 0, evaluations="50,0,10,1,1\n50,1,20,1,1\n100,0,5,1,1\n")

@@ -9,7 +9,7 @@ from erlctl import spec
 from erlctl.runs.layout import RunPaths
 from tests.cli.helpers import erlctl
 from tests.cli.test_ls import make_run
-from tests.launch.conftest import make_spec  # noqa: F401
+from tests.launch.specs import write_spec
 
 
 def test_show_holds_what_is_known(runs_dir):
@@ -28,9 +28,9 @@ def test_show_holds_what_is_known(runs_dir):
     assert "erlctl train 'a b.yaml'" in text
 
 
-def test_the_line_to_go_on_trains_the_same_run_in_the_same_folder(make_spec, tmp_path):
+def test_the_line_to_go_on_trains_the_same_run_in_the_same_folder(tmp_path):
     runs_dir = tmp_path / "my runs"
-    run = spec.load(make_spec()).runs[0]
+    run = spec.load(write_spec(tmp_path)).runs[0]
     root = make_run(runs_dir, run.variant, run.seed, status="interrupted")
     (root / "spec.yaml").write_text(spec.dump(run))
     line = json.loads(erlctl("show", root, "--format", "json").out)["resume"]

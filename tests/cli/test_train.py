@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from erlctl.launch import pool
 from tests.cli.helpers import Result, erlctl
-from tests.launch.conftest import FAKE_WORKER, TWO_PROGRAMS, make_spec  # noqa: F401
+from tests.launch.specs import FAKE_WORKER, TWO_PROGRAMS, write_spec
 
 
-@pytest.fixture()
+@pytest.fixture
+def make_spec(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a spec file."""
+    return partial(write_spec, tmp_path)
+
+
+@pytest.fixture
 def train(
     runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,13 @@ from erlctl import spec
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.pool import run_all
 from erlctl.launch.results import BatchResult
-
-FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fakes.py")))
-_SPEC = """
-name: demo
-environment: {{id: CartPole-v1}}
-agent: {{algorithm: dqn}}
-training: {{steps: {steps}, learning_starts: 1}}
-seeds: {seeds}
-{sweep}
-"""
-TWO_PROGRAMS = "sweep: {agent.gamma: [0.9, 0.99]}"
+from tests.launch.specs import FAKE_WORKER, write_spec
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_spec(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a spec file."""
-
-    def make(steps: int = 20, seeds: int = 1, sweep: str = "", name: str = "spec.yaml") -> Path:
-        path = tmp_path / name
-        path.write_text(_SPEC.format(steps=steps, seeds=seeds, sweep=sweep))
-        return path
-
-    return make
+    return partial(write_spec, tmp_path)
 
 
 class Batch:
@@ -59,7 +43,7 @@ class Batch:
         )
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_batch(
     make_spec: Callable[..., Path], runs_dir: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

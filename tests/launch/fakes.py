@@ -37,7 +37,7 @@ class FakeProgram:
     """Notes its compilation in a file next to the runs directory."""
 
     def __init__(self, run: spec.RunSpec) -> None:
-        with open(os.environ["FAKE_COMPILATIONS"], "a") as file:
+        with Path(os.environ["FAKE_COMPILATIONS"]).open("a") as file:
             file.write(f"{run.variant} {os.getpid()}\n")
 
     def start(self, seed: int) -> None:
@@ -85,7 +85,7 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
     troubles = dict(item.split(":") for item in os.environ.get("FAKE_TROUBLE", "").split())
     trouble = troubles.get(str(seed))
     if trouble == "print":
-        print("an environment talks", flush=True)  # noqa: T201
+        print("an environment talks", flush=True)
         os.write(1, b"in C as well\n")
     if trouble == "deaf":
         time.sleep(3600)

@@ -12,13 +12,13 @@ from typing import Any
 
 from erlctl import spec
 from erlctl.launch import display, pool
-from erlctl.launch.plan import label_of, plan_runs
+from erlctl.launch.plan import plan_runs
 
 if __name__ == "__main__":
     runs_dir = Path(sys.argv[2])
     plan = plan_runs(spec.load(sys.argv[1]).runs, runs_dir=runs_dir)
     show = display.PlainDisplay(
-        [(label_of(entry.run), entry.run.training.steps) for entry in plan], sys.stderr
+        [(entry.label, entry.run.training.steps) for entry in plan], sys.stderr
     )
 
     begun: set[str] = set()
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     def on_event(event: dict[str, Any]) -> None:
         show(event)
         if event["event"] == "assigned":
-            print(event["pid"], flush=True)  # noqa: T201
+            print(event["pid"], flush=True)
         if event["event"] == "tick" and event["run"] not in begun:
             begun.add(event["run"])
             show.say(f"{event['run']} has begun")

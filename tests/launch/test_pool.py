@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from erlctl.launch import pool as pool_module
-from tests.launch.conftest import TWO_PROGRAMS
+from tests.launch.specs import TWO_PROGRAMS
 
 
 def statuses(result):

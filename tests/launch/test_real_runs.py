@@ -29,7 +29,7 @@ seeds: 2
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `erlctl train` in a temporary folder."""
     started: list[subprocess.Popen[str]] = []

@@ -48,7 +48,8 @@ def test_runs_stopped_by_fail_fast_do_not_hide_the_failure():
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (RunBusyError("x"), "busy"), (DamagedError("x"), "damaged"), (DivergedError("x"), "diverged"),
+        (RunBusyError("x"), "busy"), (DamagedError("x"), "damaged"),
+        (DivergedError("x"), "diverged"),
         (ErlctlError("x"), "failed"), (ValueError("x"), "failed"), (SystemExit(0), "failed"),
     ],
 )

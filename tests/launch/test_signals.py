@@ -24,7 +24,7 @@ class Parent:
         self.runs_dir = runs_dir
         self._stderr = stderr
         script = Path(__file__).with_name("parent.py")
-        with open(stderr, "w") as file:
+        with stderr.open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, str(script), str(spec_path), str(runs_dir)],
                 env=worker_environment(), stdout=subprocess.PIPE, stderr=file, text=True,
@@ -61,7 +61,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture()
+@pytest.fixture
 def start(
     make_spec: Callable[..., Path], runs_dir: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

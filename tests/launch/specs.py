@@ -1,0 +1,26 @@
+"""Spec files for batches of fake runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fakes.py")))
+TWO_PROGRAMS = "sweep: {agent.gamma: [0.9, 0.99]}"
+_SPEC = """
+name: demo
+environment: {{id: CartPole-v1}}
+agent: {{algorithm: dqn}}
+training: {{steps: {steps}, learning_starts: 1}}
+seeds: {seeds}
+{sweep}
+"""
+
+
+def write_spec(
+    folder: Path, steps: int = 20, seeds: int = 1, sweep: str = "", name: str = "spec.yaml"
+) -> Path:
+    """Write a spec file into `folder`; a fake step takes ten milliseconds."""
+    path = folder / name
+    path.write_text(_SPEC.format(steps=steps, seeds=seeds, sweep=sweep))
+    return path
