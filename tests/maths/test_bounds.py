@@ -42,7 +42,7 @@ def test_o11_kl_alone_converges_at_one_over_k():
     step = schemes.backup_step(P, R, GAMMA, schemes.munchausen(1.0, lam))
     psi = np.full(R.shape, -lam * LOG_COUNT)  # q_0 = 0 and a uniform first policy
     worst = 0.0
-    for k in range(1, 201):
+    for k in range(1, 101):
         worst = max(worst, policy_error(psi, lam) * (1 - GAMMA) * k / (4 * v_max))
         psi = step(psi).numpy()
     assert 0 < worst <= 0.05
@@ -57,7 +57,7 @@ def test_o11_entropy_and_kl_together_converge_geometrically(beta):
     v_max = (R.max() + tau * LOG_COUNT) / (1 - GAMMA)
     step = schemes.backup_step(P, R, GAMMA, schemes.munchausen(beta, total))
     q = np.full(R.shape, -beta * total * LOG_COUNT)
-    for k in range(100):
+    for k in range(60):
         achieved = tabular.policy_q(P, R, GAMMA, schemes.policy(q, total), tau)
         error = np.abs(optimal - achieved).max()
         ratios = sum((beta / GAMMA) ** j for j in range(k + 1))
@@ -74,7 +74,7 @@ def test_o11_dpp_converges_at_one_over_k(operator):
     v_max = R.max() / (1 - GAMMA)
     psi = np.zeros_like(R)
     done = 0
-    for k in (1, 3, 10, 30, 100, 300):
+    for k in (1, 10, 300):
         psi = schemes.backup_iteration(P, R, GAMMA, backup, k - done, psi)
         done = k
         bound = 2 * GAMMA * (4 * v_max + t * LOG_COUNT) / ((1 - GAMMA) ** 2 * (k + 1))
@@ -82,7 +82,7 @@ def test_o11_dpp_converges_at_one_over_k(operator):
 
 
 def test_o11_averaging_divides_the_variance_of_independent_errors():
-    """Var E_beta = (1 - beta) / (1 + beta) Var e: within five standard errors of a seeded sample."""
+    """Var E_beta = (1 - beta) / (1 + beta) Var e: within five standard errors of a seeded draw."""
     beta, count = 0.9, 200_000
     noise = np.random.default_rng(0).standard_normal(count)
     averaged = np.empty(count)

@@ -220,3 +220,20 @@ def test_rules_give_the_temperature_of_their_own_policy(rule):
     expected = {"momentum": 0.0, "dual_averaging": 0.2, "dynamic_policy_programming": 0.6}
     actual = RULES[rule].temperature(DECLARATIONS[rule], tf.constant(3.0))
     assert float(actual) == pytest.approx(expected.get(rule, 1.0))
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_xla_gives_the_same_value_and_loss(rule):
+    mask = tf.constant(np.tile([True, True, True, False], (4, 1)))
+    x = [tf.constant(table, tf.float32) for table in tables(num_actions=4)]
+
+    def both(*x):
+        at = companion_rules.Outputs(*x, mask)
+        k = tf.constant(3.0)
+        return (
+            RULES[rule].next_value(DECLARATIONS[rule], at, k),
+            RULES[rule].loss(DECLARATIONS[rule], at, tf.constant([0, 1, 2, 0]), k, squared),
+        )
+
+    for compiled, eager in zip(tf.function(both, jit_compile=True)(*x), both(*x), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-5, atol=1e-5)

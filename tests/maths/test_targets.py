@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erlctl.algorithms._base import Backup
@@ -86,6 +86,7 @@ def test_the_oracle_equals_its_golden_vector(name):
 
 
 @pytest.mark.parametrize("name", sorted(ORACLES))
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_target_equals_the_paper(name, seed):
     oracle, parameters = ORACLES[name]
@@ -130,6 +131,7 @@ def test_alpha_is_irrelevant_where_the_clip_is_zero(name):
 
 
 @pytest.mark.parametrize("name", sorted(BACKUPS))
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_state_dependent_shifts_pass_through_the_bootstrap_only(name, seed):
     batch = random_batch(seed)
@@ -143,6 +145,7 @@ def test_state_dependent_shifts_pass_through_the_bootstrap_only(name, seed):
 
 
 @pytest.mark.parametrize("name", sorted(BACKUPS))
+@settings(max_examples=15)
 @given(factor=st.floats(0.1, 10.0))
 def test_target_is_homogeneous_in_the_unit_of_return(name, factor):
     batch = random_batch()
@@ -152,6 +155,7 @@ def test_target_is_homogeneous_in_the_unit_of_return(name, factor):
 
 
 @pytest.mark.parametrize("name", sorted(BACKUPS))
+@settings(max_examples=15)
 @given(order=st.permutations(range(4)))
 def test_renaming_the_actions_changes_nothing(name, order):
     batch = random_batch()
@@ -227,3 +231,17 @@ def test_clip_without_an_upper_bound_lets_large_values_pass(x, low):
 def test_gaps_of_mellowmax_and_boltzmann_may_be_positive(name):
     gap = call(targets.gap, BACKUPS[name], np.array([[1.0, 0.0, 0.0]]), np.array([0]))
     assert gap[0] > 0.1
+
+
+@pytest.mark.parametrize("name", ["cvi", "munchausen", "original dpp"])
+def test_xla_gives_the_same_target(name):
+    batch = {k: tf.constant(x, tf.int32 if k == "a_t" else tf.float32)
+             for k, x in random_batch().items()}
+    mask = tf.constant(np.tile([True, True, True, False], (16, 1)))
+    batch["a_t"] %= 3
+
+    def run(**batch):
+        return targets.regularised_target(BACKUPS[name], **batch, mask_t=mask, mask_tp1=mask)
+
+    compiled = tf.function(run, jit_compile=True)
+    np.testing.assert_allclose(compiled(**batch), run(**batch), rtol=1e-5, atol=1e-5)
