@@ -12,6 +12,7 @@ from erlctl.analysis import significance
 from erlctl.analysis.intervals import Interval, aggregate_interval
 from erlctl.analysis.references import Reference
 from erlctl.analysis.statistics import AGGREGATES, Floats, probability_of_improvement
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from erlctl.analysis.comparison import Block
@@ -124,7 +125,7 @@ def _groups(
     blocks: Sequence[Block], references: Mapping[str, Reference], remarks: list[str]
 ) -> list[AggregateGroup]:
     by_block = [_scores(block) for block in blocks]
-    variants = sorted({variant for scores in by_block for variant in scores})
+    variants = sorted({variant for scores in by_block for variant in scores}, key=natural)
     groups = []
     for variant in variants:
         lacking = [
@@ -152,7 +153,7 @@ def _pairs(
     """All variants against the baseline, or the best against all others."""
     sign = -1.0 if better < 0 else 1.0
     by_block = [_scores(block) for block in blocks]
-    variants = sorted({variant for scores in by_block for variant in scores})
+    variants = sorted({variant for scores in by_block for variant in scores}, key=natural)
     ranked = list(order) + [variant for variant in variants if variant not in order]
     if len(ranked) < 2:
         return []

@@ -13,6 +13,7 @@ from erlctl.analysis.load import Loaded
 from erlctl.analysis.references import REFERENCES, Reference
 from erlctl.analysis.scores import STEPS, Score, Scoring, score
 from erlctl.errors import DamagedError, UnknownNameError
+from erlctl.analysis.numbers import natural
 
 EVERYTHING = "everything (forced)"
 
@@ -84,7 +85,7 @@ def compare(
     if not loaded.runs:
         raise nothing_usable(loaded)
     runs = with_distinct_variants(loaded.runs)
-    variants = sorted({run.variant for run in runs})
+    variants = sorted({run.variant for run in runs}, key=natural)
     if baseline is not None and baseline not in variants:
         raise UnknownNameError("variant", baseline, variants)
     by_block: dict[tuple[str, str, int | None], list[Run]] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from erlctl.analysis.data import Run
+from erlctl.analysis.numbers import natural
 
 _OWN_TO_A_RUN = re.compile(r"^seed:.*\n?", re.MULTILINE)
 _MAX_BYTES = 2**20
@@ -62,7 +63,7 @@ def differences(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
     for run in runs:
         if run.spec_text:
             texts.setdefault(run.environment, {}).setdefault(run.variant, set()).add(run.spec_text)
-    variants = sorted({variant for by_variant in texts.values() for variant in by_variant})
+    variants = sorted({variant for by_variant in texts.values() for variant in by_variant}, key=natural)
     parsed = {text: parse(text) for by in texts.values() for some in by.values() for text in some}
     paths = sorted({path for fields in parsed.values() for path in fields} - NAMES)
     result = {}

@@ -10,6 +10,7 @@ from erlctl.analysis.aggregate import Aggregate
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.groups import Group
 from erlctl.analysis.intervals import ALL_EQUAL, Interval
+from erlctl.analysis.numbers import natural
 
 Number = float | int | str | None
 
@@ -60,7 +61,7 @@ def block_title(block: Block, comparison: Comparison) -> str:
 
 def environment_table(comparison: Comparison) -> TextTable:
     """Return one row per environment, one column per variant: mean, interval, runs."""
-    variants = sorted({group.variant for block in comparison.blocks for group in block.groups})
+    variants = sorted({group.variant for block in comparison.blocks for group in block.groups}, key=natural)
     rows = []
     for block in comparison.blocks:
         by_variant = {group.variant: group for group in block.groups}

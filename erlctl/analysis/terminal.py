@@ -11,6 +11,7 @@ import numpy as np
 
 from erlctl.analysis.data import RETURN, Metric, Run
 from erlctl.analysis.grid import align
+from erlctl.analysis.numbers import natural
 
 _COLORS = ("blue", "red", "green", "magenta", "cyan", "orange", "white")
 _PLAIN_MARKERS = "abcdefghijklmnopqrstuvwxyz"
@@ -51,7 +52,7 @@ def _picture(
     plotext.theme("clear")
     plotext.plotsize(width, height)
     legend = []
-    for index, variant in enumerate(sorted({run.variant for run in runs})):
+    for index, variant in enumerate(sorted({run.variant for run in runs}, key=natural)):
         members = [run for run in runs if run.variant == variant]
         aligned = align(members, metric)
         centre = aligned.centre(statistic)

@@ -10,6 +10,7 @@ import numpy as np
 from erlctl.analysis.data import RETURN, Metric, Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,13 +39,13 @@ def curves(
         title: Heading; None: the metric and what it is drawn over.
     """
     environments = sorted({run.environment for run in runs})
-    variants = sorted({run.variant for run in runs})
+    variants = sorted({run.variant for run in runs}, key=natural)
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
     counts: set[int] = set()
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
-            len(environments), look, size=size, num_entries=len(variants)
+            len(environments), look, size=size, entries=variants
         )
         for environment, panel in zip(environments, panels, strict=True):
             for variant in variants:
@@ -60,6 +61,7 @@ def curves(
                     panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
                     num_lines=len(variants),
                 )
+            _make_room_for_n(panel)
             panel.set_title(environment)
             panel.set_ylabel(metric.label)
             look_of.steps_axis(panel, by_wall_time=by_wall_time)
@@ -83,29 +85,51 @@ def draw_line(
     (line,) = panel.plot(
         x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker, markevery=every,
         markeredgecolor="white", markeredgewidth=0.4,
+        zorder=3,
     )
     opacity = 0.18 if num_lines <= _MANY_LINES else 0.07
     panel.fill_between(x, low, high, color=pen.color, alpha=opacity, linewidth=0)
     if show_seeds:
+        faint = min(0.3, max(0.1, 4 / len(aligned.values)))
         for row in aligned.values:
-            panel.plot(x, row, color=pen.color, alpha=0.3, linewidth=line.get_linewidth() * 0.4)
+            panel.plot(x, row, color=pen.color, alpha=faint, zorder=1.5,
+                       linewidth=line.get_linewidth() * 0.4)
     if say_n and num_lines <= _FEW_LINES:
-        _mark_shrinking(panel, aligned, centre, pen)
+        _say_n(panel, aligned, pen)
     return line
 
 
-def _mark_shrinking(panel: Any, aligned: Aligned, centre: Any, pen: look_of.Pen) -> None:
-    """Write n where runs end early, so that nobody takes the rest of the line for all of them."""
+def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:
+    """Write how many runs there are where their number changes, in a line of its own.
+
+    Else the rest of a curve would be taken for all runs after some of them have ended.
+    """
     counts = aligned.counts
-    falls = np.flatnonzero(np.diff(counts) < 0) + 1
-    last_shown = None
-    for point in falls[:6]:
-        if np.isfinite(centre[point]) and counts[point] != last_shown:
-            panel.annotate(
-                f"n={counts[point]}", (aligned.x[point], centre[point]), xytext=(0, 5),
-                textcoords="offset points", fontsize="x-small", color=pen.color, ha="center",
-            )
-            last_shown = counts[point]
+    changes = np.flatnonzero(np.diff(counts)) + 1
+    if not changes.size:
+        return
+    row = sum(text.get_gid() == "n" for text in panel.texts)
+    apart = 0.09 * np.ptp(aligned.x)
+    shown: list[float] = []
+    label = []
+    for point in [0, *changes]:
+        if not shown or aligned.x[point] - shown[-1] >= apart or point == changes[-1]:
+            if shown and len(shown) > 1 and aligned.x[point] - shown[-1] < apart:
+                shown.pop(), label.pop()
+            shown.append(float(aligned.x[point]))
+            label.append(f"n={counts[point]}")
+    for index, (x, text) in enumerate(zip(shown, label, strict=True)):
+        panel.text(
+            x, 0.02 + 0.06 * row, text, transform=panel.get_xaxis_transform(), fontsize="x-small",
+            color=pen.color, ha="left" if index == 0 else "center",
+            gid="n" if index == 0 else None,
+        )
+
+
+def _make_room_for_n(panel: Any) -> None:
+    rows = sum(text.get_gid() == "n" for text in panel.texts)
+    low, high = panel.get_ylim()
+    panel.set_ylim(low - 0.07 * rows * (high - low), high)
 
 
 def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) -> str:
@@ -113,8 +137,7 @@ def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) 
     numbers = sorted(counts)
     if not numbers:
         return "No run has a value."
-    spread = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    parts = [f"Lines: {_NAMES[statistic]} over n = {spread} runs."]
+    parts = [f"Lines: {_NAMES[statistic]} over {look_of.runs(numbers)}."]
     least = 3 if statistic == "mean" else 5
     if numbers[-1] >= least:
         method = "Student t below 5 runs, studentised bootstrap from there" if (

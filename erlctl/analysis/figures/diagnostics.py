@@ -11,6 +11,7 @@ from erlctl.analysis.data import METRICS, Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.figures.curves import caption, draw_line
 from erlctl.analysis.grid import align
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def diagnostics(
         title: Heading.
     """
     environments = sorted({run.environment for run in runs})
-    variants = sorted({run.variant for run in runs})
+    variants = sorted({run.variant for run in runs}, key=natural)
     shown = [name for name in columns if any(run.curve(METRICS[name])[0].size for run in runs)]
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
@@ -46,7 +47,7 @@ def diagnostics(
     per_row = min(len(shown), 3) if len(environments) == 1 else max(1, len(shown))
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
-            max(1, len(environments) * len(shown)), look, size=size, num_entries=len(variants),
+            max(1, len(environments) * len(shown)), look, size=size, entries=variants,
             columns=max(1, per_row),
         )
         wanted = [(environment, name) for environment in environments for name in shown]
@@ -82,3 +83,4 @@ def _scale(panel: Any) -> None:
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         panel.set_yscale("log")
+        look_of.plain_numbers(panel.yaxis)

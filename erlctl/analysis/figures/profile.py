@@ -11,6 +11,8 @@ from erlctl.analysis.bootstrap import CONFIDENCE
 from erlctl.analysis.comparison import Comparison
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.statistics import Floats, performance_profile
+from erlctl.errors import ErlctlError
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,6 +31,9 @@ def profile(
         style: "paper" or "slides".
         size: Width and height in inches.
         title: Heading.
+
+    Raises:
+        ErlctlError: No run has a score.
     """
     wanted: list[tuple[str, str, dict[str, list[Floats]]]] = [
         (block.environment, comparison.scoring.unit_label,
@@ -38,11 +43,13 @@ def profile(
     if comparison.together and comparison.together.groups:
         strata = {group.variant: list(group.strata) for group in comparison.together.groups}
         wanted.append(("all environments", "normalised score", strata))
-    variants = sorted({variant for _, _, by_variant in wanted for variant in by_variant})
+    if not wanted:
+        raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
+    variants = sorted({variant for _, _, by_variant in wanted for variant in by_variant}, key=natural)
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
     with look_of.drawing(style) as look:
-        figure, panels = look_of.panels(len(wanted), look, size=size, num_entries=len(variants))
+        figure, panels = look_of.panels(len(wanted), look, size=size, entries=variants)
         for panel, (name, label, by_variant) in zip(panels, wanted, strict=True):
             thresholds = _thresholds(by_variant)
             for variant in (variant for variant in variants if variant in by_variant):
@@ -51,14 +58,14 @@ def profile(
             panel.set_xlabel(f"tau = {label}")
             panel.set_ylabel("runs with score > tau")
             panel.set_ylim(-0.03, 1.03)
-        counts = sorted({
+        counts = [
             sum(map(len, strata)) for _, _, by_variant in wanted for strata in by_variant.values()
-        })
-        spread = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        ]
+        bands = "Bands: pointwise 95% score interval over runs."
         look_of.finish(
             figure, look, title=title or "performance profiles",
             handles={variant: handles[variant] for variant in variants},
-            caption=f"n = {spread} runs per line. Bands: pointwise 95% score interval over runs.",
+            caption=f"{look_of.runs(counts)} per line. {bands if max(counts) >= 3 else ''}",
         )
     return figure
 

@@ -14,6 +14,7 @@ from erlctl.analysis.intervals import run_interval
 from erlctl.analysis.scores import Scoring, score
 from erlctl.analysis.statistics import STATISTICS
 from erlctl.errors import ErlctlError, UnknownNameError
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,14 +57,14 @@ def sensitivity(
     field = _chosen(field, swept_fields(runs), runs)
     environments = sorted({run.environment for run in runs})
     series = {name: _series(runs, name, field, scoring) for name in environments}
-    labels = sorted({label for lines in series.values() for label in lines})
+    labels = sorted({label for lines in series.values() for label in lines}, key=natural)
     pens = look_of.pens(labels)
     handles: dict[str, Any] = {}
     positions = [p for lines in series.values() for points in lines.values() for p in points]
     scale = _scale(positions)
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
-            len(environments), look, size=size, num_entries=len(labels)
+            len(environments), look, size=size, entries=labels
         )
         for environment, panel in zip(environments, panels, strict=True):
             for label, points in series[environment].items():
@@ -78,8 +79,8 @@ def sensitivity(
         shown = {label: handles[label] for label in labels if label in handles and label}
         look_of.finish(
             figure, look, title=title or f"{scoring.unit_label} against {field}", handles=shown,
-            caption=f"Points: {statistic} over n = {min(counts, default=0)} to "
-            f"{max(counts, default=0)} runs; whiskers: 95% interval over runs.",
+            caption=f"Points: {statistic} over {look_of.runs(counts)}"
+            + ("; whiskers: 95% interval over runs." if max(counts, default=0) >= 3 else "."),
         )
     return figure
 
@@ -136,7 +137,7 @@ def _series(
 def _scale(positions: Sequence[float | str]) -> Any:
     """ "log", "linear", or the list of names of a categorical axis."""
     if any(isinstance(position, str) for position in positions):
-        return sorted({str(position) for position in positions})
+        return sorted({str(position) for position in positions}, key=natural)
     numbers = [float(position) for position in positions]
     if numbers and min(numbers) > 0 and max(numbers) / min(numbers) >= _LOG_RATIO:
         return "log"
@@ -168,3 +169,5 @@ def _axis(panel: Any, scale: Any, field: str) -> None:
         panel.set_xlim(-0.5, len(scale) - 0.5)
     else:
         panel.set_xscale(scale)
+        if scale == "log":
+            look_of.plain_numbers(panel.xaxis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +83,8 @@ def drawing(style: str) -> Iterator[Look]:
 
 
 def panels(
-    count: int, look: Look, *, size: tuple[float, float] | None, num_entries: int = 0,
-    columns: int | None = None, height: float | None = None, share_y: bool = False,
+    count: int, look: Look, *, size: tuple[float, float] | None, entries: Sequence[str] = (),
+    columns: int | None = None, height: float | None = None, row_names: Sequence[str] = (),
 ) -> tuple[Any, list[Any]]:
     """Return a figure with `count` axes.
 
@@ -92,10 +92,10 @@ def panels(
         count: Number of panels.
         look: Sizes.
         size: Width and height of the figure in inches; None: as many panels need.
-        num_entries: Entries of the legend, which needs room of its own when there are many.
+        entries: Names in the legend, which needs room of its own when they are many.
         columns: Panels side by side; None: nearly square.
         height: Height of a panel in inches; None: that of the look.
-        share_y: Whether all panels have one y axis.
+        row_names: Long names beside the panels of the first column, which need room of their own.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -107,11 +107,13 @@ def panels(
         panel_width, panel_height = panel_width * 0.8, panel_height * 0.8
     if count == 1:
         panel_width, panel_height = panel_width * 1.35, panel_height * 1.25
-    legend = look.font / 72 * (14 if num_entries >= MANY else 0)
-    size = size or (columns * panel_width + legend, rows * (height or panel_height) + 0.5)
+    if size is None:
+        wanted = columns * panel_width, rows * (height or panel_height) + 0.5
+        names = max(map(len, row_names), default=0) * 0.5 * look.font / 72
+        size = wanted[0] + _legend_width(entries, look, wanted[0]) + names, wanted[1]
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
+    grid = figure.subplots(rows, columns, squeeze=False)
     axes = list(grid.flat)
     for unused in axes[count:]:
         unused.set_visible(False)
@@ -123,7 +125,7 @@ def finish(
 ) -> None:
     """Add title, legend (outside, so that it never hides data) and the caption line."""
     handles = handles or {}
-    if handles and not _needs_column(figure, look, handles):
+    if handles and not _needs_column(list(handles), look, figure.get_figwidth()):
         # As the title of the legend: the layout would put a heading of its own on top of it.
         figure.legend(
             list(handles.values()), list(handles), title=title, loc="outside upper center",
@@ -131,10 +133,12 @@ def finish(
             borderaxespad=0.2, columnspacing=1.4,
         )
     else:
-        figure.suptitle(title, fontsize=look.font * 1.15)
+        figure.suptitle(title, fontsize=look.font * 1.15, x=0.01, ha="left")
         if handles:
-            figure.legend(list(handles.values()), list(handles), loc="outside right upper",
-                          handlelength=3.2)
+            figure.legend(
+                list(handles.values()), list(handles), loc="outside right center",
+                handlelength=3.2, fontsize=look.font * (0.9 if len(handles) <= 16 else 0.75),
+            )
     characters = max(30, int(figure.get_figwidth() * 72 / (look.font * 0.8) * _SMALL_PRINT))
     figure.supxlabel(
         "\n".join(textwrap.wrap(caption, characters)), fontsize=look.font * 0.8, x=0.01, ha="left",
@@ -142,10 +146,17 @@ def finish(
     )
 
 
-def _needs_column(figure: Any, look: Look, handles: Mapping[str, Any]) -> bool:
-    """Whether the legend is too long for one line above the panels."""
-    ems = sum(len(name) * 0.6 + 5.5 for name in handles)
-    return len(handles) >= MANY or ems * look.font * 0.9 > figure.get_figwidth() * 72
+def _needs_column(entries: Sequence[str], look: Look, width: float) -> bool:
+    """Whether the legend is too long for one line above panels of `width` inches."""
+    ems = sum(len(name) * 0.6 + 5.5 for name in entries)
+    return len(entries) >= MANY or ems * look.font * 0.9 > width * 72
+
+
+def _legend_width(entries: Sequence[str], look: Look, width: float) -> float:
+    """Inches of a legend beside the panels; 0 where it stands above them."""
+    if not _needs_column(entries, look, width):
+        return 0.0
+    return (max(map(len, entries)) * 0.58 + 5.5) * look.font * 0.9 / 72
 
 
 def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
@@ -158,3 +169,21 @@ def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
     else:
         axis.set_xlabel("environment steps")
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def plain_numbers(axis: Any) -> None:
+    """Write the ticks of a logarithmic axis as 0.001, not as a formula: text stays text."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def runs(counts: Iterable[int]) -> str:
+    """Return "n = 5 runs", "n = 3 to 5 runs"."""
+    numbers = sorted(set(counts))
+    if not numbers:
+        return "no runs"
+    if len(numbers) > 1:
+        return f"n = {numbers[0]} to {numbers[-1]} runs"
+    return f"n = {numbers[0]} run{'s' * (numbers[0] != 1)}"

@@ -12,14 +12,19 @@ from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.groups import Group
 from erlctl.analysis.intervals import Interval
 from erlctl.analysis.statistics import Floats
+from erlctl.errors import ErlctlError
+from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Couple = tuple[str, str, float, Interval]  # first, second, P(first is better), its interval
 _NAMES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
 _TOGETHER = ("mean", "iqm", "optimality_gap")
-_WHISKERS = "whiskers: 95% interval over runs (mean: studentised bootstrap, Student t below 5 " \
-    "runs; IQM, median: BCa bootstrap)."
+_WHISKERS = (
+    "whiskers: 95% interval over runs (mean: studentised bootstrap, Student t below 5 runs; IQM, "
+    "median: BCa bootstrap)."
+)
 
 
 def aggregate(
@@ -37,8 +42,13 @@ def aggregate(
         style: "paper" or "slides".
         size: Width and height in inches.
         title: Heading; None: the score.
+
+    Raises:
+        ErlctlError: No run has a score.
     """
     blocks = [block for block in comparison.blocks if any(group.num_used for group in block.groups)]
+    if not blocks:
+        raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
     variants = _variants(blocks)
     pens = look_of.pens(variants)
     together = comparison.together
@@ -47,7 +57,7 @@ def aggregate(
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
             columns * (len(blocks) + has_together), look, size=size, columns=columns,
-            height=_height(len(variants), look),
+            height=_height(len(variants), look), row_names=variants,
         )
         for row, block in enumerate(blocks):
             line = panels[row * columns : (row + 1) * columns]
@@ -65,7 +75,7 @@ def aggregate(
             _draw_together(comparison, panels[len(blocks) * columns :], variants, pens)
         look_of.finish(
             figure, look, title=title or comparison.scoring.unit_label,
-            caption=f"{_runs_used(blocks)} Small dots: single runs; {_WHISKERS}",
+            caption=f"{_runs_used(blocks)} Small dots: single runs; {_WHISKERS}"
         )
     return figure
 
@@ -81,46 +91,63 @@ def improvement(
         style: "paper" or "slides".
         size: Width and height in inches.
         title: Heading.
+
+    Raises:
+        ErlctlError: There is no pair.
     """
     blocks = [block for block in comparison.blocks if block.pairs]
     overall = comparison.together.pairs if comparison.together else ()
-    panels_wanted = [
+    wanted: list[tuple[str, list[Couple]]] = [
         (block.environment, [(p.variant, p.other, p.probability, p.interval) for p in block.pairs])
         for block in blocks
     ]
     if overall:
-        panels_wanted.append(
+        wanted.append(
             ("all environments", [(p.variant, p.other, p.probability, p.interval) for p in overall])
         )
-    num_rows = max((len(pairs) for _, pairs in panels_wanted), default=1)
+    if not wanted:
+        raise ErlctlError("no two variants have runs with a score in the same environment",
+                          fix="`erlctl compare` says which runs have none, and why")
+    num_rows = max(len(pairs) for _, pairs in wanted)
+    named = [_names(pairs) for _, pairs in wanted]
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
-            max(1, len(panels_wanted)), look, size=size, height=_height(num_rows, look)
+            len(wanted), look, size=size, height=_height(num_rows, look),
+            row_names=[label for labels, _ in named for label in labels],
         )
-        for panel, (name, pairs) in zip(panels, panels_wanted, strict=False):
-            _draw_pairs(panel, pairs)
+        for panel, (name, pairs), (labels, axis) in zip(panels, wanted, named, strict=True):
+            _draw_pairs(panel, pairs, labels, axis)
             panel.set_title(name)
-        caption = "Whiskers: 95% score interval over runs; dashed: no difference. "
         look_of.finish(
             figure, look, title=title or "probability of improvement",
-            caption=caption + (_runs_used(blocks) if blocks else "No pair can be compared."),
+            caption=f"Whiskers: 95% score interval over runs; dashed: no difference. "
+            f"{_runs_used(blocks)}",
         )
     return figure
 
 
-def _draw_pairs(panel: Any, pairs: Sequence[tuple[str, str, float, Interval]]) -> None:
+def _draw_pairs(panel: Any, pairs: Sequence[Couple], labels: Sequence[str], axis: str) -> None:
     panel.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
     for position, (_, _, probability, interval) in enumerate(pairs):
         if interval:
             panel.plot([interval.low, interval.high], [position] * 2, color=look_of.COLORS[0],
                        solid_capstyle="butt", linewidth=2.5)
         panel.plot([probability], [position], marker="o", color="black", linestyle="")
-    labels = [f"{variant}\n> {other}" for variant, other, _, _ in pairs]
     panel.set_yticks(range(len(pairs)), labels)
     panel.set_ylim(len(pairs) - 0.4, -0.6)
     panel.set_xlim(-0.02, 1.02)
     panel.grid(axis="y", visible=False)
-    panel.set_xlabel("P(first is better than second)")
+    panel.set_xlabel(axis)
+
+
+def _names(pairs: Sequence[Couple]) -> tuple[list[str], str]:
+    """Labels of the rows, and what the probability is; a name that all share stands only once."""
+    firsts, seconds = {first for first, *_ in pairs}, {second for _, second, *_ in pairs}
+    if len(seconds) == 1:
+        return [first for first, *_ in pairs], f"P(better than {seconds.pop()})"
+    if len(firsts) == 1:
+        return [second for _, second, *_ in pairs], f"P({firsts.pop()} is better)"
+    return [f"{first}\n> {second}" for first, second, *_ in pairs], "P(first is better)"
 
 
 def _point(panel: Any, position: int, group: Group, statistic: str, pen: look_of.Pen) -> None:
@@ -173,7 +200,8 @@ def _draw_together(
 
 
 def _variants(blocks: Sequence[Block]) -> list[str]:
-    return sorted({group.variant for block in blocks for group in block.groups if group.num_used})
+    found = {group.variant for block in blocks for group in block.groups if group.num_used}
+    return sorted(found, key=natural)
 
 
 def _height(num_rows: int, look: look_of.Look) -> float:
@@ -182,7 +210,6 @@ def _height(num_rows: int, look: look_of.Look) -> float:
 
 
 def _runs_used(blocks: Sequence[Block]) -> str:
-    counts = sorted({group.num_used for block in blocks for group in block.groups})
+    counts = [group.num_used for block in blocks for group in block.groups if group.num_used]
     lost = sum(len(g.scores) - g.num_used for block in blocks for g in block.groups)
-    spread = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"n = {spread} runs per variant" + (f", {lost} without a score." if lost else ".")
+    return f"{look_of.runs(counts)} per variant" + (f", {lost} without a score." if lost else ".")
