@@ -107,9 +107,9 @@ class CompanionAgent(dqn_agent.DqnAgent):
             "target_companion": self._target_companion_network.variables,
             "optimizer": self._optimizer.variables,
             "companion_optimizer": self._companion_optimizer.variables,
-            "counters": [
-                self.train_step_counter, *self._update_target.variables, self._num_syncs
-            ],
+            # The temperature of dual averaging's own policy depends on it.
+            "weights/num_syncs": [self._num_syncs],
+            "counters": [self.train_step_counter, *self._update_target.variables],
         }
 
     def losses(self, info: tf_agent.LossInfo) -> dict[str, tf.Tensor]:

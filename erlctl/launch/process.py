@@ -17,7 +17,7 @@ import erlctl
 from erlctl.launch.queue import Task
 
 # One thread per run: TensorFlow's default thread pool makes small programs four times slower.
-_SETTINGS = {
+TENSORFLOW_SETTINGS = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -39,7 +39,7 @@ WORKER_COMMAND = (*python_command(), "-m", "erlctl.launch.worker")
 
 def worker_environment() -> dict[str, str]:
     """Return the environment of a worker: one thread, quiet, this erlctl even from a checkout."""
-    environment = {**os.environ, **_SETTINGS}
+    environment = {**os.environ, **TENSORFLOW_SETTINGS}
     root = str(Path(erlctl.__file__).resolve().parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         inherited = os.environ.get("PYTHONPATH")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -10,17 +11,43 @@ import tensorflow as tf
 from erlctl.agents.policies import Clock
 from erlctl.environments import registry as environments
 from erlctl.errors import ErlctlError
+from erlctl.fields import Options
+from erlctl.options.policies import Greedy
 from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.seeding import Stream
 
+PolicyName = Literal["evaluation", "collect", "greedy"]
+
+
+@dataclass(frozen=True)
+class Film:
+    """One episode to be drawn.
+
+    Attributes:
+        states: The environment's state before each step and at the end, name -> array.
+        total: Undiscounted return.
+    """
+
+    states: list[dict[str, np.ndarray]]
+    total: float
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """An environment and the policy that acts on it."""
+
+    environment: Any
+    policy: Any
+    episodes: Any
+
 
 class Evaluator:
-    """Runs episodes of an agent's policy; every call at a step gives the same episodes.
+    """Plays episodes of an agent's policies; every call at a step gives the same episodes.
 
     Args:
         run: Resolved spec.
-        agent: Agent whose policy acts.
+        agent: Agent whose policies act.
         step: Counter of environment steps, read by schedules and by the random streams.
         xla: Whether to compile with XLA.
 
@@ -34,57 +61,103 @@ class Evaluator:
         self._agent = agent
         self._step = step
         self._xla = xla
-        self._generators = {
-            s: seeding.make_generator() for s in (Stream.EVALUATION, Stream.EVALUATION_POLICY)
-        }
-        self._compiled: dict[tuple[int, str], Any] = {}
+        self._environment_draws = seeding.make_generator()
+        self._policy_draws = seeding.make_generator()
+        self._stages: dict[tuple[int, str], _Stage] = {}
 
     def evaluate(
-        self, num_episodes: int, *, seed: int | None, policy: str
+        self, num_episodes: int, *, seed: int | None, policy: PolicyName
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64 [E], lengths int64 [E]) of `num_episodes` episodes."""
-        key = (num_episodes, policy)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(num_episodes, policy)
-        block = int(self._step.numpy())
-        for stream, generator in self._generators.items():
-            seeding.reseed(generator, self.seed if seed is None else seed, stream, block=block)
-        returns, lengths = self._compiled[key]()
+        stage = self._stage(num_episodes, policy)
+        self._reseed(seed)
+        returns, lengths = stage.episodes()
         return returns.numpy().astype(np.float64), lengths.numpy().astype(np.int64)
 
-    def _compile(self, num_episodes: int, name: str) -> Any:  # noqa: ANN401 - a tf.function
+    def film(self, *, seed: int, policy: PolicyName) -> Film:
+        """Return the states of one episode."""
+        stage = self._stage(1, policy)
+        environment = stage.environment
+        self._reseed(seed)
+        environment.reset()
+        variables = environment.state_variables
+
+        @tf.function(autograph=False)
+        def turn() -> tuple[Any, ...]:
+            # The state that the step leads to, before an ended episode makes way for the next.
+            action = stage.policy.action(environment.current_time_step()).action
+            after = environment.step(action)
+            return after.reward, after.is_last()
+
+        states, total, is_over = [_snapshot(variables)], 0.0, False
+        while not is_over:
+            reward, last = turn()
+            states.append(_snapshot(variables))
+            total, is_over = total + float(reward[0]), bool(last[0])
+        return Film(states, total)
+
+    def _reseed(self, seed: int | None) -> None:
+        if seed is None:
+            pairs = (Stream.EVALUATION, Stream.EVALUATION_POLICY)
+        else:
+            pairs = (Stream.FRESH_EVALUATION, Stream.FRESH_EVALUATION_POLICY)
+        generators = (self._environment_draws, self._policy_draws)
+        # Fresh episodes are the same for every checkpoint, so that checkpoints can be compared.
+        block = int(self._step.numpy()) if seed is None else 0
+        for stream, generator in zip(pairs, generators, strict=True):
+            seeding.reseed(generator, self.seed if seed is None else seed, stream, block=block)
+
+    def _policy_options(self, name: PolicyName) -> Options:
+        return {
+            "evaluation": self._run.evaluation.policy,
+            "collect": self._run.agent.collect_policy,
+            "greedy": Greedy(),
+        }[name]
+
+    def _stage(self, num_episodes: int, name: PolicyName) -> _Stage:
+        key = (num_episodes, name)
+        if key not in self._stages:
+            self._stages[key] = self._build_stage(num_episodes, name)
+        return self._stages[key]
+
+    def _build_stage(self, num_episodes: int, name: PolicyName) -> _Stage:
+        section = self._run.environment
         environment = environments.make(
-            self._run.environment.id, num_episodes, self._generators[Stream.EVALUATION],
-            **self._run.environment.kwargs,
+            section.id, num_episodes, self._environment_draws, **section.kwargs
         )
         if environment.time_limit is None:
             raise ErlctlError(
-                f"{self._run.environment.id} has no time limit, so an evaluation might never end",
+                f"{section.id} has no time limit, so an evaluation might never end",
                 fix="set one: `environment: {kwargs: {time_limit: 1000}}`",
             )
-        clock = Clock(self._step, self._generators[Stream.EVALUATION_POLICY])
-        options = {
-            "evaluation": self._run.evaluation.policy, "collect": self._run.agent.collect_policy,
-        }[name]
-        policy = self._agent.acting_policy(options, clock, random_steps=0)
+        clock = Clock(self._step, self._policy_draws)
+        policy = self._agent.acting_policy(self._policy_options(name), clock, random_steps=0)
+        episodes = tf.function(
+            lambda: _play(environment, policy, num_episodes), jit_compile=self._xla,
+            autograph=False,
+        )
+        return _Stage(environment, policy, episodes)
 
-        def episodes() -> tuple[tf.Tensor, tf.Tensor]:
-            environment.reset()
 
-            def turn(alive: tf.Tensor, total: tf.Tensor, length: tf.Tensor) -> tuple[Any, ...]:
-                action = policy.action(environment.current_time_step()).action
-                after = environment.act(action)
-                total += tf.where(alive, after.reward, 0.0)
-                length += tf.cast(alive, tf.int32)
-                return alive & ~after.is_last(), total, length
+def _play(environment: Any, policy: Any, num_episodes: int) -> tuple[tf.Tensor, tf.Tensor]:  # noqa: ANN401
+    """Return (returns, lengths) of the first episode of each environment."""
+    environment.reset()
 
-            start = (
-                tf.fill([num_episodes], True), tf.zeros([num_episodes]),
-                tf.zeros([num_episodes], tf.int32),
-            )
-            _, total, length = tf.while_loop(
-                lambda alive, *_: tf.reduce_any(alive), turn, start, parallel_iterations=1
-            )
-            return total, length
+    def turn(alive: tf.Tensor, total: tf.Tensor, length: tf.Tensor) -> tuple[Any, ...]:
+        action = policy.action(environment.current_time_step()).action
+        after = environment.act(action)
+        total += tf.where(alive, after.reward, 0.0)
+        length += tf.cast(alive, tf.int32)
+        return alive & ~after.is_last(), total, length
 
-        return tf.function(episodes, jit_compile=self._xla, autograph=False)
+    start = (
+        tf.fill([num_episodes], True), tf.zeros([num_episodes]), tf.zeros([num_episodes], tf.int32)
+    )
+    _, total, length = tf.while_loop(
+        lambda alive, *_: tf.reduce_any(alive), turn, start, parallel_iterations=1
+    )
+    return total, length
+
+
+def _snapshot(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
+    return {name: variable.numpy()[0] for name, variable in variables.items()}

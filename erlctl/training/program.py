@@ -23,7 +23,7 @@ from erlctl.errors import ErlctlError
 from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.compilation import use_xla
-from erlctl.training.evaluator import Evaluator
+from erlctl.training.evaluator import Evaluator, Film, PolicyName
 from erlctl.training.replay import Item, TransitionReplayBuffer
 from erlctl.training.seeding import Stream
 
@@ -249,7 +249,7 @@ class Program:
         self._counters["episodes"].assign(EpisodeSums(0, 0, 0, 0, sums.total))
         self._counters["loss_sums"].assign(tf.zeros(_MAX_LOSSES))
         self._counters["loss_count"].assign(0.0)
-        return figures | self._behaviour()
+        return self._behaviour() | figures
 
     def _behaviour(self) -> dict[str, float]:
         policy = self.collect_policy
@@ -258,16 +258,21 @@ class Program:
         return policy.figures(self.step)
 
     def evaluate(
-        self, num_episodes: int, *, seed: int | None = None, policy: str = "evaluation"
+        self, num_episodes: int, *, seed: int | None = None, policy: PolicyName = "evaluation"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64, lengths int64) of `num_episodes` episodes side by side.
 
         Args:
             num_episodes: Episodes.
-            seed: Another seed than the run's, for evaluation apart from training.
-            policy: "evaluation" (the spec's) or "collect".
+            seed: Seed of episodes that no training run sees; None for those of the run's own
+                evaluation at this step.
+            policy: The spec's evaluation policy, its collect policy, or the greedy one.
         """
         return self._evaluator.evaluate(num_episodes, seed=seed, policy=policy)
+
+    def film(self, *, seed: int, policy: PolicyName) -> Film:
+        """Return the states of one episode that `evaluate` with this seed would play first."""
+        return self._evaluator.film(seed=seed, policy=policy)
 
     def export_policy(self, folder: str) -> None:
         """Write the evaluation policy as a TF-Agents SavedModel (`tf.saved_model.load`)."""
@@ -323,7 +328,9 @@ class Program:
         training = self.run.training
         step = self._counters["step"].read_value()
         vector_step = step // self.run.environment.num_envs
-        due = (step > training.learning_starts) & (vector_step % training.train_every == 0)
+        # Stored and not done steps: a run resumed without its replay refills it first.
+        is_ready = self._replay.num_stored() > training.learning_starts
+        due = is_ready & (vector_step % training.train_every == 0)
 
         def update(j: tf.Tensor) -> tuple[tf.Tensor]:
             info = self._agent.train(self._replay.sample(training.batch_size))

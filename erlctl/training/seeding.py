@@ -23,6 +23,8 @@ class Stream(enum.IntEnum):
     AGENT = 5
     DIAGNOSTICS = 6
     EVALUATION_POLICY = 7
+    FRESH_EVALUATION = 8
+    FRESH_EVALUATION_POLICY = 9
 
 
 def sequence(seed: int, stream: Stream) -> np.random.SeedSequence:
