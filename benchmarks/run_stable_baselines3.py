@@ -9,7 +9,7 @@ from stable_baselines3 import DQN, SAC
 from work import EPSILON, GAMMA, LEARNING_RATE, LEARNING_STARTS, REPLAY_CAPACITY, Work, report
 
 
-def make_model(work: Work) -> Any:  # noqa: ANN401 - this file is run where no types are
+def make_model(work: Work) -> Any:
     """Return the model with the settings that both algorithms share, and its own."""
     shared = {
         "learning_rate": LEARNING_RATE, "buffer_size": REPLAY_CAPACITY,
