@@ -22,10 +22,24 @@ _METADATA: Mapping[str, Mapping[str, None]] = {
 FORMATS = tuple(_METADATA)
 
 
-def render(figure: Figure, file_format: str, *, style: str = "paper") -> bytes:
-    """Return the bytes of a figure as "png", "svg" or "pdf"."""
+def render(
+    figure: Figure, file_format: str, *, style: str = "paper", text_as_shapes: bool = False
+) -> bytes:
+    """Return the bytes of a figure as "png", "svg" or "pdf".
+
+    Args:
+        figure: The figure.
+        file_format: One of `FORMATS`.
+        style: The style that it was drawn in.
+        text_as_shapes: SVG only: outlines of the letters, which look the same everywhere, instead
+            of text, which can be searched and edited.
+    """
+    import matplotlib
+
     stream = io.BytesIO()
-    with look_of.drawing(style):
+    with look_of.drawing(style), matplotlib.rc_context(
+        {"svg.fonttype": "path"} if text_as_shapes else {}
+    ):
         figure.savefig(stream, format=file_format, metadata=dict(_METADATA[file_format]))
     return stream.getvalue()
 

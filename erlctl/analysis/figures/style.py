@@ -125,6 +125,7 @@ def finish(
 ) -> None:
     """Add title, legend (outside, so that it never hides data) and the caption line."""
     handles = handles or {}
+    figure.set_label(title)
     if handles and not _needs_column(list(handles), look, figure.get_figwidth()):
         # As the title of the legend: the layout would put a heading of its own on top of it.
         figure.legend(

@@ -1,0 +1,56 @@
+"""The page of `erlctl report`; @@NAMES@@ are replaced."""
+
+TEMPLATE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
+  style-src 'unsafe-inline'">
+<title>@@TITLE@@</title>
+<style>
+:root { --ink: #1c1c1c; --soft: #5c5c5c; --line: #d9d9d9; --paper: #ffffff; --mark: #0072b2;
+  --warn: #b04a00; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1rem 1.25rem 3rem; color: var(--ink);
+  background: var(--paper);
+       font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0.5rem 0 0.25rem; }
+h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; padding-bottom: 0.25rem; border-bottom: 2px
+  solid var(--mark); }
+p.summary { color: var(--soft); margin: 0; }
+.scroll { overflow-x: auto; margin: 1rem 0 0.5rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
+caption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
+th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); overflow-wrap: normal; }
+thead th { border-bottom: 2px solid var(--ink); white-space: nowrap; }
+table.numbers td, table.numbers th { text-align: right; white-space: nowrap; padding: 0.3rem
+  0.75rem; }
+table.numbers td:first-child, table.numbers th:first-child { text-align: left; padding-left: 0;
+  }
+ul.verdict { padding-left: 1.1rem; margin: 0.5rem 0 1rem; }
+ul.caveat { padding: 0.5rem 0.75rem 0.5rem 1.75rem; margin: 1rem 0; border-left: 4px solid
+  var(--warn); background: #fdf3ec; }
+figure { margin: 1.5rem 0; overflow-x: auto; }
+figure img { display: block; max-width: 100%; height: auto; }
+tr.failed td:nth-child(5), tr.diverged td:nth-child(5), tr.interrupted td:nth-child(5) { color:
+  var(--warn); font-weight: 600; }
+a { color: var(--mark); }
+footer { margin-top: 3rem; color: var(--soft); font-size: 0.85rem; }
+@media (max-width: 40rem) { body { padding: 0.75rem 0.75rem 2rem; } h1 { font-size: 1.3rem; }
+  figure img { max-width: 100%; } }
+@media print { body { max-width: none; } figure, table { break-inside: avoid; } }
+</style>
+</head>
+<body>
+<h1>@@TITLE@@</h1>
+<p class="summary">@@SUMMARY@@</p>
+@@BODY@@
+<footer>Written by erlctl @@VERSION@@. The unit of every interval and test is the run.
+  Intervals are 95 %.</footer>
+</body>
+</html>
+"""

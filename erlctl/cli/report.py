@@ -1,0 +1,63 @@
+"""erlctl report: everything about some runs in one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+              default=Path("report.html"), show_default=True, metavar="FILE",
+              help="The page; - is standard output.")
+@click.option("--metric", default="return", show_default=True, help="As for compare.")
+@click.option("--at", type=click.IntRange(min=0), metavar="STEP", help="As for compare.")
+@click.option("--last", type=click.IntRange(min=1), default=1, show_default=True, metavar="K",
+              help="As for compare.")
+@click.option("--baseline", metavar="VARIANT", help="As for compare.")
+@click.option("--reference", "references", multiple=True, metavar="ENV=LOW,HIGH",
+              help="As for compare.")
+@click.option("--force", is_flag=True, help="As for compare.")
+@click.option("--title", help="Heading (default: the names of the experiments).")
+def report(
+    paths: tuple[str, ...], output: Path, metric: str, at: int | None, last: int,
+    baseline: str | None, references: tuple[str, ...], force: bool, title: str | None,
+) -> None:
+    """Write a report: comparison, figures, spec differences, provenance, runs.
+
+    One file that needs no network; runs are linked relative to it.
+
+    \b
+    Examples:
+      erlctl report runs/cartpole-family -o report.html
+      erlctl report runs/* --baseline dqn --title "CartPole, 10 seeds"
+    """
+    from erlctl.analysis import references as reference_scores
+    from erlctl.analysis import report as page
+    from erlctl.analysis.comparison import compare, nothing_usable
+    from erlctl.analysis.data import find_metric
+    from erlctl.analysis.load import load
+    from erlctl.analysis.scores import Scoring
+    from erlctl.errors import ErlctlError
+
+    loaded = load(paths)
+    if not loaded.runs:
+        raise nothing_usable(loaded)
+    scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
+    comparison = compare(loaded, scoring, baseline=baseline, force=force,
+                         references=reference_scores.parse(references))
+    names = sorted({run.experiment or run.source for run in loaded.runs})
+    is_stdout = str(output) == "-"
+    text = page.report(comparison, title=title or ", ".join(names),
+                       link_from=None if is_stdout else output.absolute().parent)
+    if is_stdout:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise ErlctlError(f"{output}: {error.strerror}", fix="name a file in a folder that "
+                          "exists and can be written to") from error
+    click.echo(output)
