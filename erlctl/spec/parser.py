@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -148,7 +148,7 @@ class _Builder:
             return Where(self._source)
         return Where(self._source, mark.line + 1, mark.column + 1)
 
-    def _refuse(self, mark: Any, message: str) -> None:
+    def _refuse(self, mark: Any, message: str) -> NoReturn:
         raise SpecError([self._where(mark).problem("", message)])
 
     def _check(self, event: Any) -> None:

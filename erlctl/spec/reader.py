@@ -68,13 +68,8 @@ class Reader:
         if not isinstance(node, MapNode):
             return self._fail(node.where, path, messages.section_expected(
                 node, messages.field_names(cls)[0]))
+        self._unknown_keys(node, cls, path, choice)
         hints, values = hints_of(cls), dict[str, Any]()
-        for key in node.keys.values():
-            if key.text not in hints and not (choice and key.text == choice.key):
-                elsewhere = self._elsewhere.get(key.text)
-                self._fail(key.where, _join(path, key.text), (
-                    messages.unknown_field(key.text, cls, choice, elsewhere) if choice
-                    else messages.unknown_key(key.text, messages.field_names(cls), elsewhere)))
         for field in dataclasses.fields(cls):
             below, child = _join(path, field.name), node.get(field.name)
             if child is not None:
@@ -96,6 +91,18 @@ class Reader:
         """Read a node as `hint`, one of the kinds of `_READERS`; FAILED after a problem."""
         self._places[path] = node.where
         return _READERS[_kind(hint)](self, node, hint, path, field)
+
+    def _unknown_keys(
+        self, node: MapNode, cls: type[Options], path: str, choice: Choice | None
+    ) -> None:
+        known = messages.field_names(cls)
+        for key in node.keys.values():
+            if key.text in known or (choice and key.text == choice.key):
+                continue
+            elsewhere = self._elsewhere.get(key.text)
+            self._fail(key.where, _join(path, key.text), (
+                messages.unknown_field(key.text, cls, choice, elsewhere) if choice
+                else messages.unknown_key(key.text, known, elsewhere)))
 
     def _make(self, cls: type[Section], values: dict[str, Any], path: str) -> Section | _Failed:
         try:

@@ -1,8 +1,8 @@
 """Commands that only read start quickly, because they never import TensorFlow."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -50,20 +50,20 @@ def test_a_reading_command_leaves_tensorflow_out(args, spec_file):
     assert imported(*(spec_file if arg == "SPEC" else arg for arg in args)) == []
 
 
-def fastest(args: list[str], times: int = 5) -> float:
-    """Return the seconds of the fastest of some runs: others use this machine too."""
+def processor_seconds(*args: str) -> float:
+    """Return the processor time of the fastest of some runs: others use this machine too."""
     seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "erlctl", *args], capture_output=True, check=False)
-        seconds.append(time.perf_counter() - start)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "erlctl", *args], capture_output=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return min(seconds)
 
 
 def test_help_takes_less_than_0_3_seconds():
-    assert fastest(["--help"]) < 0.3
+    assert processor_seconds("--help") < 0.3
 
 
 def test_validate_takes_less_than_a_second(spec_file):
-    assert fastest(["validate", spec_file]) < 1
+    assert processor_seconds("validate", spec_file) < 1
