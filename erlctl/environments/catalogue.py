@@ -33,7 +33,7 @@ class CompiledEntry:
         id: Name in a spec, where there is one the name that gym or MinAtar registers.
         aliases: Other names of the same; `X-MinAtar` is gymnax's.
         module: Module that holds the class; importing it imports TensorFlow.
-        class_name: Name of the class.
+        class_name: Name of the class, or of a function that makes the environment.
         keywords: Keyword arguments that a spec may give, with defaults.
         fixed: Keyword arguments that the id itself decides.
         reward_threshold: Mean return that counts as solved, or None where nobody defined one.
@@ -174,6 +174,74 @@ def _minatar(game: _Game, version: str) -> CompiledEntry:
     )
 
 
+def _tabular(
+    name: str, builder: str, time_limit: int, states: str, action: str, source: str, doc: str,
+    reward_noise: float = 0.0, **keywords: Keyword,
+) -> CompiledEntry:
+    return CompiledEntry(
+        id=name,
+        module=f"{_COMPILED}.tabular",
+        class_name="build",
+        keywords={
+            **_limit(time_limit),
+            "observation": Keyword(default="one_hot", doc="one_hot (float32) or index (int32)"),
+            "reward_noise": Keyword(
+                default=reward_noise, doc="standard deviation of normal noise on every reward"),
+            **keywords,
+        },
+        fixed={"builder": builder},
+        observation=f"one-hot float32 [{states}], or its index",
+        action=action,
+        source=source,
+        doc=doc,
+    )
+
+
+_SEED = Keyword(default=0, doc="decides the table; not the run's seed")
+
+TABULAR = (
+    _tabular(
+        "Bandit", "bandit", 1000, "1", "discrete num_actions: the arms",
+        "Sutton and Barto 2018, section 2.3", "pull one of several arms with noisy rewards",
+        reward_noise=1.0, seed=_SEED, num_actions=Keyword(default=10, doc="arms"),
+    ),
+    _tabular(
+        "Chain", "chain", 1000, "num_states", "discrete 2: forward, back",
+        "Dearden, Friedman, Russell 1998; gym's former NChain-v0",
+        "give up small rewards for a large one at the end of a slippery chain",
+        num_states=Keyword(default=5, doc="length of the chain"),
+        slip=Keyword(default=0.2, doc="chance that the other action happens"),
+        small=Keyword(default=2.0, doc="reward for going back"),
+        large=Keyword(default=10.0, doc="reward at the end"),
+    ),
+    _tabular(
+        "CombinationLock", "combination_lock", 100, "length + 1", "discrete num_actions: the digit",
+        "after Koenig and Simmons 1993", "find the one sequence that opens; a wrong digit resets",
+        seed=_SEED, length=Keyword(default=10, doc="digits"),
+        num_actions=Keyword(default=2, doc="values of a digit"),
+    ),
+    _tabular(
+        "Garnet", "garnet", 100, "num_states", "discrete num_actions",
+        "Archibald, McKinnon, Thomas 1995; sizes of Vieillard et al. 2020, arXiv:2003.14089",
+        "a random MDP; reward on a tenth of the states",
+        seed=_SEED, num_states=Keyword(default=30, doc="states"),
+        num_actions=Keyword(default=4, doc="actions"),
+        branching=Keyword(default=4, doc="successors of a state and action"),
+    ),
+    _tabular(
+        "GridWorld", "grid_world", 200, "size * size", "discrete 4: up, down, left, right",
+        "Sutton and Barto 2018, chapter 4, with a slip", "cross an empty square; reward 1 at the goal",
+        size=Keyword(default=8, doc="rows and columns"),
+        slip=Keyword(default=0.1, doc="chance of a random move"),
+    ),
+    _tabular(
+        "NoisyMaze", "noisy_maze", 25, "16", "discrete 5: no-op, up, down, left, right",
+        "ShinRL's maze, torch version (Kitamura and Yonetani 2021, arXiv:2112.04123)",
+        "reach the rewarding cell of a 4 x 4 maze and stay; optimal return 18.11",
+        random_move=Keyword(default=0.1, doc="chance of a random legal move"),
+    ),
+)
+
 MINATAR = tuple(_minatar(game, version) for game in _GAMES for version in ("v0", "v1"))
 
-ENTRIES = (*CLASSIC, *MINATAR)
+ENTRIES = (*CLASSIC, *MINATAR, *TABULAR)

@@ -66,8 +66,8 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
     state_specs: Mapping[str, tf.TensorSpec]
     observation: Any
     action: Any
-    reset_draws: ClassVar[int] = 0
-    step_draws: ClassVar[int] = 0
+    reset_draws: int = 0
+    step_draws: int = 0
     carried: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
