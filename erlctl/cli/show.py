@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from erlctl.cli import options
+from erlctl.errors import ErlctlError
 
 _NUM_EVALUATIONS = 5
 _MAX_SPEC_BYTES = 1 << 20
@@ -86,13 +87,21 @@ def _command(facts: Mapping[str, Any]) -> str | None:
 
 
 def _resume(paths: Any, facts: Mapping[str, Any]) -> str | None:
-    """Return a line that goes on with this one run from anywhere; None if it is complete.
+    """Return a line that goes on with this one run from anywhere; None if there is none.
 
-    The resolved spec in the folder is a spec of one run, and the runs directory is three levels up.
+    The resolved spec in the folder is a spec of one run, and the runs directory is three levels
+    up, unless somebody renamed a folder.
     """
-    if facts["status"] == "complete" or not paths.spec.is_file():
-        return None
+    from erlctl import spec
+    from erlctl.runs.layout import RunPaths
+
     root = paths.root.absolute()
+    try:
+        run = spec.load_run(root / "spec.yaml")
+    except ErlctlError:
+        return None
+    if facts["status"] == "complete" or RunPaths.of(root.parents[2], run).root != root:
+        return None
     return shlex.join(
         ["erlctl", "train", str(root / "spec.yaml"), "--runs-dir", str(root.parents[2])]
     )

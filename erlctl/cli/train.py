@@ -146,12 +146,15 @@ def _train(
 ) -> BatchResult:
     from erlctl.launch import display
     from erlctl.launch.pool import run_all
+    from erlctl.runs import preflight
     from erlctl.runs.provenance import command_line
 
     lines = [(entry.label, entry.run.training.steps) for entry in planned]
     with display.for_stream(lines) as show:
         todo = sum(not entry.is_complete for entry in planned)
-        if todo:  # said before the seconds that the workers take to import TensorFlow
+        if todo:
+            preflight.make_folder(runs_dir)
+            # Said before the seconds that the workers take to import TensorFlow.
             show.say(f"{todo} of {len(planned)} runs to train below {runs_dir}, "
                      f"{min(jobs, todo)} at once; TensorFlow starts ...")
         return run_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -17,6 +18,8 @@ from rich.text import Text
 
 from erlctl.launch.board import Board, RunState, duration
 
+# A terminal that was closed or a pipe whose reader left must not cost a run its checkpoint.
+_UNHEARD = contextlib.suppress(OSError)
 _LINE_SECONDS = 10.0  # between two plain lines of progress
 _FRAME_SECONDS = 0.2
 _BAR_WIDTH = 24
@@ -49,7 +52,8 @@ class PlainDisplay:
 
     def say(self, sentence: str) -> None:
         """Print one line at once."""
-        print(_printable(sentence, self._stream), file=self._stream, flush=True)
+        with _UNHEARD:
+            print(_printable(sentence, self._stream), file=self._stream, flush=True)
 
 
 class LiveDisplay:
@@ -66,14 +70,16 @@ class LiveDisplay:
         self._next_frame = 0.0
 
     def __enter__(self) -> LiveDisplay:
-        self._live.start()
+        with _UNHEARD:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._live.stop()
+        with _UNHEARD:
+            self._live.stop()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Take an event of the pool."""
@@ -82,11 +88,13 @@ class LiveDisplay:
             self.say(sentence)
         if time.monotonic() >= self._next_frame:
             self._next_frame = time.monotonic() + _FRAME_SECONDS
-            self._live.update(self._render(), refresh=True)
+            with _UNHEARD:
+                self._live.update(self._render(), refresh=True)
 
     def say(self, sentence: str) -> None:
         """Print one line above the table at once."""
-        self._console.print(Text(sentence), soft_wrap=True)
+        with _UNHEARD:
+            self._console.print(Text(sentence), soft_wrap=True)
 
     def _render(self) -> Group:
         table = Table.grid(padding=(0, 2), expand=False)

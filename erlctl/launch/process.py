@@ -119,7 +119,7 @@ class WorkerProcess:
         if data is None:
             return [], False
         *lines, self._partial = (self._partial + data).split(b"\n")
-        return list(map(json.loads, lines)), not data
+        return [event for event in map(_event, lines) if event is not None], not data
 
     def read_stderr(self) -> bool:
         """Keep the end for the case that it dies; return whether the pipe has ended."""
@@ -151,6 +151,15 @@ def death(code: int, said: str) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}{last_words}"
     return f"the worker process ended with code {code}{last_words}"
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None for what something printed before the worker took over."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
 
 
 def _read_available(fd: int) -> bytes | None:

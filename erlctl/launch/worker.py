@@ -3,12 +3,12 @@
 Started by the pool as `python -m erlctl.launch.worker`, in a session of its own, so that the
 terminal's Ctrl-C reaches the parent alone. One JSON object a line:
 
-    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (its spec.yaml)
+    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (spec as text)
              {"stop": signum}                                   checkpoint and end; 0: time budget
              {"quit": true}                                     end after the current run
     stdout   {"event": ..., "index": ..., ...}                  see `_Reporter` and `_Programs`
 
-    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (text of a spec)
+The end of stdin means that the parent is gone, even by SIGKILL: the worker stops as after a hang-up.
 """
 
 from __future__ import annotations

@@ -64,3 +64,10 @@ def test_control_characters_of_a_foreign_folder_do_not_reach_the_terminal(runs_d
     (root / "spec.yaml").write_text("name: \x1b]0;title\x07\n")
     assert "\x1b" not in erlctl("show", root).out
     assert "\x1b" not in erlctl("ls", root).out
+
+
+def test_a_renamed_folder_has_no_line_to_go_on(tmp_path):
+    run = spec.load(write_spec(tmp_path)).runs[0]
+    root = make_run(tmp_path / "runs", "renamed", run.seed, status="interrupted")
+    (root / "spec.yaml").write_text(spec.dump(run))
+    assert json.loads(erlctl("show", root, "--format", "json").out)["resume"] is None

@@ -165,3 +165,12 @@ def test_mistakes_of_all_files_are_reported_at_once(train, tmp_path):
     assert result.code == 2
     assert "a.yaml:3:1" in result.err
     assert "b.yaml:3:1" in result.err
+
+
+def test_a_runs_directory_that_cannot_be_made_is_said_before_any_worker_starts(
+    train, make_spec, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    result = erlctl("train", make_spec(), "--runs-dir", tmp_path / "file" / "runs")
+    assert result.code == 1
+    assert "a file is in the way" in result.err

@@ -157,3 +157,17 @@ def test_no_color_leaves_out_the_colours(monkeypatch):
     with display.for_stream(RUNS, stream) as show:
         show(tick(700))
     assert "\x1b[38" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
+def test_a_closed_terminal_does_not_end_the_batch(monkeypatch, term):
+    class Closed(Terminal):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(display, "_FRAME_SECONDS", 0.0)
+    with display.for_stream(RUNS, Closed()) as show:
+        show.say("hello")
+        show(EVALUATION)
+        show(tick(700))

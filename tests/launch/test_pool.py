@@ -138,9 +138,9 @@ def test_no_worker_is_left_when_the_display_fails(make_batch):
         if event["event"] == "assigned":
             pids.append(event["pid"])
         if event["event"] == "tick":
-            raise BrokenPipeError
+            raise RuntimeError("broken")
 
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(RuntimeError, match="broken"):
         batch.train(on_event=break_down)
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
