@@ -48,6 +48,8 @@ def check(paths: RunPaths) -> list[Finding]:
 
 
 def _spec(paths: RunPaths) -> Iterator[Finding]:
+    if not paths.spec.exists() and not paths.run_json.exists():
+        return  # killed before it began
     try:
         spec.load_run(paths.spec)
     except (ErlctlError, OSError) as error:

@@ -46,7 +46,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    return next((parent for parent in folder.parents if parent.exists()), folder)
+    return next((parent for parent in folder.parents if os.path.exists(parent)), folder)
 
 
 def state_bytes(state: Mapping[str, Any]) -> int:

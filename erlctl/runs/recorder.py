@@ -91,6 +91,7 @@ class RunRecorder:
         self._warned: set[str] = set()
         self._open_tables(offsets)
         self._report_lost_rows(offsets)
+        self._flush()
 
     def _open_tables(self, offsets: Mapping[str, int]) -> None:
         paths = self._paths
@@ -231,12 +232,15 @@ class RunRecorder:
         now = time.monotonic()
         if now - self._flushed > _FLUSH_SECONDS:
             self._flushed = now
-            for file in self._files().values():
-                file.flush()
+            self._flush()
         if now - self._recorded > _RUN_JSON_SECONDS:
             self._recorded = now
             self._record.save(step=step)
         self._on_event({"event": "tick", "step": step, "steps_per_second": steps_per_second})
+
+    def _flush(self) -> None:
+        for file in self._files().values():
+            file.flush()
 
     def _sync(self) -> None:
         for file in self._files().values():

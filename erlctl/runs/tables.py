@@ -125,8 +125,9 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a CSV file of numbers; damaged lines are left out and reported, nothing raises.
 
-    A file that is missing, empty or without a header is a table without columns. A last line
-    without a newline is never used: a torn number may look like a whole one.
+    A file that is missing, empty or without a header is a table without columns; empty is how a
+    run that has just begun looks, and no problem. A last line without a newline is never used: a
+    torn number may look like a whole one.
     """
     problems: list[str] = []
     try:
@@ -135,6 +136,8 @@ def read_table(path: Path) -> Table:
             return Table(problems=[f"{path.name}: not a regular file; not read"])
         if status.st_size > _MAX_TABLE_BYTES:
             return Table(problems=[f"{path.name}: {status.st_size} bytes, too large; not read"])
+        if status.st_size == 0:
+            return Table()
         data = Path(path).read_bytes()
     except OSError as error:
         return Table(problems=[f"{path.name}: {error.strerror}"])

@@ -128,12 +128,17 @@ def test_f9_damaged_lines_are_left_out_and_reported(tmp_path, text, steps, probl
         assert any(problem in line for line in table.problems)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"\xff\xfe\x00", b"a,a\n1,2\n", b"\n\n"])
+@pytest.mark.parametrize("content", [b"\0" * 100, b"\xff\xfe\x00", b"a,a\n1,2\n", b"\n\n"])
 def test_files_without_a_header_are_tables_without_columns(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
     table = read_table(tmp_path / "t.csv")
     assert table.columns == {}
     assert table.problems
+
+
+def test_an_empty_file_is_a_run_that_has_just_begun(tmp_path):
+    (tmp_path / "t.csv").touch()
+    assert read_table(tmp_path / "t.csv") == tables.Table()
 
 
 def test_f14_links_pipes_and_huge_sparse_files_are_not_read(tmp_path):
