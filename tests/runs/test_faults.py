@@ -1,0 +1,97 @@
+"""Runs that die at any file operation, and what the same line makes of them afterwards."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from erlctl.runs import fsck
+from erlctl.runs.execute import execute
+from erlctl.runs.layout import STATUSES, RunPaths, read_run_json
+from erlctl.runs.tables import read_table
+from tests.runs.fake_program import FakeProgram
+from tests.runs.faults import Killed, count_operations, dying_at
+from tests.runs.observe import result
+
+
+@pytest.fixture
+def go(tmp_path, run):
+    """Return a function that executes the run from a warm program."""
+    program = FakeProgram(run)
+
+    def start(run):
+        program.start(run.seed)
+        return program
+
+    def execute_in(runs_dir):
+        return execute(run, runs_dir, program_for=start)
+
+    return execute_in
+
+
+def check_invariants(paths):
+    assert read_run_json(paths)["status"] in STATUSES
+    assert read_run_json(paths)["status"] != "running"
+    assert [finding for finding in fsck.check(paths) if finding.is_damage] == []
+    for path in (paths.progress, paths.evaluations):
+        steps = read_table(path).columns.get("step", [])
+        assert list(steps) == sorted(steps)
+
+
+@pytest.mark.slow
+def test_f2_a_run_killed_at_any_file_operation_resumes_to_the_same_bytes(tmp_path, run, go):
+    assert go(tmp_path / "undisturbed").reason == ""
+    expected = result(RunPaths.of(tmp_path / "undisturbed", run))
+    total = count_operations(lambda: go(tmp_path / "counted"))
+    assert total > 50
+    for nth in range(1, total + 1):
+        runs_dir = tmp_path / "runs"
+        paths = RunPaths.of(runs_dir, run)
+        with dying_at(nth), pytest.raises(Killed):
+            go(runs_dir)
+        if paths.root.exists():
+            check_invariants(paths)
+        assert go(runs_dir).status == "complete", f"operation {nth}"
+        assert result(paths) == expected, f"operation {nth}"
+        shutil.rmtree(runs_dir)
+
+
+@pytest.mark.slow
+def test_f2_a_run_killed_again_and_again_gets_to_the_same_bytes(tmp_path, run, go):
+    assert go(tmp_path / "undisturbed").reason == ""
+    expected = result(RunPaths.of(tmp_path / "undisturbed", run))
+    paths = RunPaths.of(tmp_path / "runs", run)
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            with dying_at(40):
+                go(tmp_path / "runs")
+            break
+        except Killed:
+            check_invariants(paths)
+    assert attempts > 3
+    assert result(paths) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [28, 5])
+def test_f2_an_operation_that_fails_is_named_and_the_same_line_mends_it(tmp_path, run, go, code):
+    assert go(tmp_path / "undisturbed").reason == ""
+    expected = result(RunPaths.of(tmp_path / "undisturbed", run))
+    total = count_operations(lambda: go(tmp_path / "counted"))
+    for nth in range(1, total + 1, 3):
+        runs_dir = tmp_path / "runs"
+        with dying_at(nth, error=OSError(code, "injected")):
+            try:
+                outcome = go(runs_dir)
+                assert outcome.status in ("complete", "failed")
+                assert outcome.status == "complete" or "injected" in outcome.reason
+            except Exception as error:
+                assert "injected" in str(error), f"operation {nth}"  # noqa: PT017
+        assert go(runs_dir).status in ("complete", "skipped"), f"operation {nth}"
+        found = result(RunPaths.of(runs_dir, run))
+        assert found["progress"] == expected["progress"], f"operation {nth}"
+        assert found["states"]["000000060"] == expected["states"]["000000060"]
+        shutil.rmtree(runs_dir)
