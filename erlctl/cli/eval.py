@@ -80,9 +80,9 @@ def _play_all(
 
     quieten_tensorflow()
     from erlctl.runs.evaluate import Player
-    from erlctl.training.program import Program
+    from erlctl.training.factory import make_program
 
-    player = Player(Program)
+    player = Player(make_program)
     rows, failures = [], []
     for paths in runs:
         try:

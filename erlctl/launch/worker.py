@@ -111,7 +111,7 @@ class Worker:
 
     Args:
         execute: `erlctl.runs.execute.execute` or a fake of the same signature.
-        program_factory: `erlctl.training.program.Program` or a fake.
+        program_factory: `erlctl.training.factory.make_program` or a fake.
         emit: Sends one message to the parent.
     """
 
@@ -182,9 +182,9 @@ def serve(
 
 def _load() -> tuple[Callable[..., Any], Callable[[RunSpec], Any]]:
     from erlctl.runs.execute import execute
-    from erlctl.training.program import Program
+    from erlctl.training.factory import make_program
 
-    return execute, Program
+    return execute, make_program
 
 
 def _take_over_pipes() -> tuple[BinaryIO, Emit]:

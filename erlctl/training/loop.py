@@ -13,11 +13,34 @@ from typing import Literal, Protocol
 import numpy as np
 
 from erlctl.spec.schema import RunSpec
-from erlctl.training.program import MAX_CHUNK, Chunk, Episodes, Program
+from erlctl.training.chunk import Chunk, Episodes
 
 # How long a chunk may take, so that signals are answered soon; the first one is a guess.
 _CHUNK_SECONDS = 0.5
 _FIRST_CHUNK = 64
+
+
+class Program(Protocol):
+    """What the loop needs of a training program (`erlctl.training.base.TrainingProgram`)."""
+
+    max_chunk: int
+
+    @property
+    def step(self) -> int:
+        """Environment steps done."""
+
+    @property
+    def updates(self) -> int:
+        """Gradient updates done."""
+
+    def advance(self, num_steps: int) -> Chunk:
+        """Take steps with their updates."""
+
+    def interval_metrics(self) -> dict[str, float]:
+        """Figures since the last call."""
+
+    def evaluate(self, num_episodes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns and lengths of evaluation episodes."""
 
 
 class Recorder(Protocol):
@@ -128,7 +151,7 @@ class _Pace:
 
     def advance(self, program: Program, num_steps: int) -> Chunk:
         """Advance by `num_steps` or by one chunk, whichever is less."""
-        vector_steps = min(num_steps // self._num_envs, self._chunk, MAX_CHUNK)
+        vector_steps = min(num_steps // self._num_envs, self._chunk, program.max_chunk)
         started = time.monotonic()
         chunk = program.advance(vector_steps * self._num_envs)
         seconds = max(time.monotonic() - started, 1e-9)

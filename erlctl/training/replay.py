@@ -89,6 +89,10 @@ class TransitionReplayBuffer(tf_uniform_replay_buffer.TFUniformReplayBuffer):
             item = self._extend(item, self._data_table.read(rows(i)), self._gamma**i)
         return _as_transition(item, batch_size)
 
+    def clear(self) -> None:
+        """Forget every row."""
+        self._last_id.assign(-1)
+
     def num_stored(self) -> tf.Tensor:
         """Return how many transitions were ever written, overwritten ones included; int64."""
         return (self._get_last_id() + 1) * self._batch_size
