@@ -126,14 +126,16 @@ def block_key(run: Run, scoring: Scoring) -> tuple[str, str, int | None]:
 
 
 def with_distinct_variants(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with their origin in the variant's name where two origins share it."""
+    """Return the runs with their origin in the variant's name where two origins share it.
+
+    Only within an environment: over several, the same name means the same variant.
+    """
     origins: dict[tuple[str, str], set[str]] = {}
     for run in runs:
         origins.setdefault((run.environment, run.variant), set()).add(run.experiment or run.source)
-    clashing = {variant for (_, variant), names in origins.items() if len(names) > 1}
     return [
         replace(run, variant=f"{run.experiment or run.source}/{run.variant}")
-        if run.variant in clashing else run
+        if len(origins[run.environment, run.variant]) > 1 else run
         for run in runs
     ]
 

@@ -29,6 +29,7 @@ _PROVENANCE = (
     ("command", "command"),
 )
 _MAX_FIELD = 300
+_SMALLEST_PIXELS_PER_INCH = 62  # letters can still be read; wider figures scroll on a phone
 
 
 def report(
@@ -112,8 +113,8 @@ def _table(table: TextTable) -> str:
     )
     is_numeric = table.header[0] == "variant"
     return (
-        f'<div class="scroll"><table class="{"numbers" if is_numeric else "words"}">'
-        f"<caption>{_text(table.title)}</caption><thead><tr>{head}</tr></thead>"
+        f'<h3>{_text(table.title)}</h3><div class="scroll">'
+        f'<table class="{"numbers" if is_numeric else "words"}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -138,8 +139,10 @@ def _figures(comparison: Comparison, runs: Sequence[Run], style: str) -> str:
         # Shapes instead of letters: a phone has other fonts, and images cannot load any.
         data = base64.b64encode(save.render(figure, "svg", style=style, text_as_shapes=True))
         label = _text(figure.get_label() or "figure")
+        least = round(figure.get_figwidth() * _SMALLEST_PIXELS_PER_INCH)
         images.append(
-            f'<figure><img alt="{label}" src="data:image/svg+xml;base64,{data.decode()}"></figure>'
+            f'<figure><img alt="{label}" style="min-width:{least}px" '
+            f'src="data:image/svg+xml;base64,{data.decode()}"></figure>'
         )
     return "\n".join(images)
 

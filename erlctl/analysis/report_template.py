@@ -21,9 +21,9 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: 0.5rem 0 0.25rem; }
 h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; padding-bottom: 0.25rem; border-bottom: 2px
   solid var(--mark); }
 p.summary { color: var(--soft); margin: 0; }
-.scroll { overflow-x: auto; margin: 1rem 0 0.5rem; }
+.scroll { overflow-x: auto; margin: 0 0 0.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-caption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
+h3 { font-size: 0.95rem; margin: 1rem 0 0; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: normal; }
 thead th { border-bottom: 2px solid var(--ink); white-space: nowrap; }
@@ -41,7 +41,7 @@ tr.failed td:nth-child(5), tr.diverged td:nth-child(5), tr.interrupted td:nth-ch
 a { color: var(--mark); }
 footer { margin-top: 3rem; color: var(--soft); font-size: 0.85rem; }
 @media (max-width: 40rem) { body { padding: 0.75rem 0.75rem 2rem; } h1 { font-size: 1.3rem; }
-  figure img { max-width: 100%; } }
+  }
 @media print { body { max-width: none; } figure, table { break-inside: avoid; } }
 </style>
 </head>

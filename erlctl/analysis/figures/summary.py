@@ -54,25 +54,26 @@ def aggregate(
     together = comparison.together
     has_together = together is not None and bool(together.groups)
     columns = max(len(statistics), len(_TOGETHER) if has_together else 0)
+    tallest = max(len(_variants([block])) for block in blocks)
     with look_of.drawing(style) as look:
         figure, panels = look_of.panels(
             columns * (len(blocks) + has_together), look, size=size, columns=columns,
-            height=_height(len(variants), look), row_names=variants,
+            height=_height(tallest, look), row_names=variants,
         )
         for row, block in enumerate(blocks):
             line = panels[row * columns : (row + 1) * columns]
+            names = _variants([block])
+            groups = {group.variant: group for group in block.groups}
             for panel, statistic in zip(line, statistics, strict=False):
-                groups = {group.variant: group for group in block.groups}
-                for position, variant in enumerate(variants):
-                    if variant in groups:
-                        _point(panel, position, groups[variant], statistic, pens[variant])
+                for position, variant in enumerate(names):
+                    _point(panel, position, groups[variant], statistic, pens[variant])
                 panel.set_title(f"{block.environment}: {_NAMES[statistic]}")
                 panel.set_xlabel(comparison.scoring.unit_label)
-            _name_rows(line[: len(statistics)], variants)
+            _name_rows(line[: len(statistics)], names)
             for unused in line[len(statistics) :]:
                 unused.set_visible(False)
         if has_together:
-            _draw_together(comparison, panels[len(blocks) * columns :], variants, pens)
+            _draw_together(comparison, panels[len(blocks) * columns :], pens)
         look_of.finish(
             figure, look, title=title or comparison.scoring.unit_label,
             caption=f"{_runs_used(blocks)} Small dots: single runs; {_WHISKERS}"
@@ -181,22 +182,19 @@ def _name_rows(panels: Sequence[Any], variants: Sequence[str]) -> None:
 
 
 def _draw_together(
-    comparison: Comparison, panels: Sequence[Any], variants: Sequence[str],
-    pens: dict[str, look_of.Pen],
+    comparison: Comparison, panels: Sequence[Any], pens: dict[str, look_of.Pen]
 ) -> None:
     together = comparison.together
     if together is None:
         return
-    groups = {group.variant: group for group in together.groups}
+    groups = sorted(together.groups, key=lambda group: natural(group.variant))
     for panel, statistic in zip(panels, _TOGETHER, strict=False):
-        for position, variant in enumerate(variants):
-            if variant in groups:
-                group = groups[variant]
-                _mark(panel, position, group.statistics[statistic], group.intervals[statistic],
-                      pens[variant])
+        for position, group in enumerate(groups):
+            _mark(panel, position, group.statistics[statistic], group.intervals[statistic],
+                  pens[group.variant])
         panel.set_title(f"all {len(together.environments)}: {_NAMES[statistic]}")
         panel.set_xlabel("normalised score")
-    _name_rows(panels[: len(_TOGETHER)], variants)
+    _name_rows(panels[: len(_TOGETHER)], [group.variant for group in groups])
 
 
 def _variants(blocks: Sequence[Block]) -> list[str]:
