@@ -8,7 +8,7 @@ terminal's Ctrl-C reaches the parent alone. One JSON object a line:
              {"quit": true}                                     end after the current run
     stdout   {"event": ..., "index": ..., ...}                  see `_Reporter` and `_Programs`
 
-The end of stdin means that the parent is gone, even by SIGKILL: the worker stops as after a hang-up.
+The end of stdin means that the parent is gone, even by SIGKILL: the worker checkpoints and ends.
 """
 
 from __future__ import annotations
