@@ -39,6 +39,7 @@ class CompiledEntry:
         reward_threshold: Mean return that counts as solved, or None where nobody defined one.
         observation: Shape, type and meaning of an observation.
         action: Type and meaning of an action.
+        drawing: How a frame is drawn: by "gym", as "channels" or as the "states" of a table.
         source: Where the dynamics come from.
         doc: One line about the task.
     """
@@ -51,6 +52,7 @@ class CompiledEntry:
     reward_threshold: float | None = None
     observation: str
     action: str
+    drawing: str
     source: str
     doc: str
     aliases: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ def _cart_pole(version: str, time_limit: int, threshold: float) -> CompiledEntry
         reward_threshold=threshold,
         observation="float32 [4]: cart position and velocity, pole angle and velocity",
         action="discrete 2: push left, push right",
+        drawing="gym",
         source="gym 0.23 (Barto, Sutton, Anderson 1983)",
         doc="keep a pole upright on a cart; reward 1 per step",
     )
@@ -88,6 +91,7 @@ _MOUNTAIN_CAR = CompiledEntry(
     reward_threshold=-110.0,
     observation="float32 [2]: position, velocity",
     action="discrete 3: push left, coast, push right",
+    drawing="gym",
     source="gym 0.23 (Moore 1990)",
     doc="drive an underpowered car out of a valley; reward -1 per step",
 )
@@ -99,6 +103,7 @@ _ACROBOT = CompiledEntry(
     reward_threshold=-100.0,
     observation="float32 [6]: cosine and sine of two angles, two angular velocities",
     action="discrete 3: torque -1, 0, 1 on the joint",
+    drawing="gym",
     source="gym 0.23 (Sutton 1996)",
     doc="swing a two-link arm above a line; reward -1 per step",
 )
@@ -109,6 +114,7 @@ _PENDULUM = CompiledEntry(
     keywords=_limit(200),
     observation="float32 [3]: cosine and sine of the angle, angular velocity",
     action="continuous [1]: torque from -2 to 2",
+    drawing="gym",
     source="gym 0.23",
     doc="swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
 )
@@ -169,6 +175,7 @@ def _minatar(game: _Game, version: str) -> CompiledEntry:
         fixed={"minimal_action_set": minimal},
         observation=f"uint8 [10, 10, {game.channels}]: 0 or 1 per cell and channel",
         action=f"discrete {len(actions)}: {', '.join(actions)}",
+        drawing="channels",
         source="MinAtar 1.0.15 (Young and Tian 2019, arXiv:1903.03176)",
         doc=game.doc,
     )
@@ -192,6 +199,7 @@ def _tabular(
         fixed={"builder": builder},
         observation=f"one-hot float32 [{states}], or its index",
         action=action,
+        drawing="states",
         source=source,
         doc=doc,
     )

@@ -1,0 +1,190 @@
+"""Frames of the compiled environments, and films of them, without a display.
+
+Classic control is drawn by gym's own renderer from our state, MinAtar as one coloured cell per board
+cell, a tabular MDP as its map.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erlctl.environments import registry
+from erlctl.errors import ErlctlError
+
+if TYPE_CHECKING:
+    from erlctl.environments.compiled.base import CompiledEnvironment
+
+Frame = npt.NDArray[np.uint8]
+State = Mapping[str, npt.NDArray[Any]]
+
+CELL = 24  # pixels of a board cell
+_COLUMNS = 10  # of a table that has no map
+_CHARACTERS = {"#": (40, 40, 48), "S": (214, 222, 240), "G": (120, 190, 120), "R": (120, 190, 120)}
+_FLOOR = (240, 240, 240)
+_AGENT = (200, 60, 50)
+_FPS = {"gym": 30, "channels": 10, "states": 5}
+
+
+def render_frame(
+    environment_id: str, state: State, arguments: Mapping[str, Any] | None = None
+) -> Frame:
+    """Return a picture of one environment, uint8 [height, width, 3].
+
+    Args:
+        environment_id: Id of a compiled environment.
+        state: Its state by name, without the batch dimension; names as in the environment's `State`
+            or in its `state_variables` ("x" or "state/x"), others are ignored.
+        arguments: Keyword arguments that the environment was made with.
+
+    Raises:
+        UnknownNameError: No compiled environment has this id.
+        ErlctlError: The package that draws it is not installed.
+    """
+    entry = registry.find(environment_id)
+    own = {name.removeprefix("state/"): value for name, value in state.items()}
+    given = tuple(sorted((arguments or {}).items()))
+    return _DRAWINGS[entry.drawing](entry.id, own, given)
+
+
+def frames_per_second(environment_id: str) -> int:
+    """Return the speed at which a film of the environment is easy to follow."""
+    return _FPS[registry.find(environment_id).drawing]
+
+
+def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> None:
+    """Write frames of equal size as GIF or, with the extra `video`, as MP4, by the file's suffix.
+
+    Raises:
+        ErlctlError: The suffix is another one, there is no frame, or MP4 cannot be written here.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise ErlctlError(f"no frames for {path}", fix="film at least one step")
+    if path.suffix.lower() not in _WRITERS:
+        raise ErlctlError(
+            f"cannot write {path}: the suffix {path.suffix!r} is neither .gif nor .mp4",
+            fix=f"name the file {path.with_suffix('.gif')}",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _WRITERS[path.suffix.lower()](first, iterator, path, fps)
+
+
+def _write_gif(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> None:
+    from PIL import Image
+
+    Image.fromarray(first).save(
+        path, format="GIF", save_all=True, append_images=map(Image.fromarray, rest),
+        duration=round(1000 / fps), loop=0,
+    )
+
+
+def _write_mp4(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> None:
+    try:
+        ffmpeg = importlib.import_module("imageio_ffmpeg")
+    except ImportError as error:
+        raise ErlctlError(
+            f"cannot write {path}: MP4 needs imageio-ffmpeg, which is not installed",
+            fix=f"pip install 'erlctl[video]', or name the file {path.with_suffix('.gif')}",
+        ) from error
+    height, width = first.shape[:2]
+    writer = ffmpeg.write_frames(str(path), (width, height), fps=fps, macro_block_size=4)
+    writer.send(None)
+    writer.send(np.ascontiguousarray(first))
+    for frame in rest:
+        writer.send(np.ascontiguousarray(frame))
+    writer.close()
+
+
+_WRITERS: Mapping[str, Callable[[Frame, Iterator[Frame], Path, int], None]] = {
+    ".gif": _write_gif, ".mp4": _write_mp4,
+}
+
+
+def _by_gym(environment_id: str, state: State, arguments: tuple[tuple[str, Any], ...]) -> Frame:
+    del arguments  # a time limit changes nothing that can be seen
+    environment = _gym(environment_id)
+    environment.state = np.asarray(state["x"], np.float64)
+    environment.last_u = None  # Pendulum draws its torque, which is no part of the state
+    frame: Frame = np.array(environment.render(mode="rgb_array"), np.uint8)
+    return frame
+
+
+@functools.cache
+def _gym(environment_id: str) -> Any:  # noqa: ANN401 - gym has no types
+    # Without a display, and without pygame's greeting on standard output.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    try:
+        import gym
+
+        return gym.make(environment_id).unwrapped
+    except ImportError as error:
+        raise ErlctlError(
+            f"{environment_id} cannot be drawn: {error}", fix="pip install 'pygame==2.1.3'"
+        ) from error
+
+
+def _channels(environment_id: str, state: State, arguments: tuple[tuple[str, Any], ...]) -> Frame:
+    environment = _environment(environment_id, arguments)
+    board = environment.observe({name: value[np.newaxis] for name, value in state.items()})
+    planes = board.numpy()[0]  # [10, 10, C]
+    # Of several things in one cell the last channel shows, as in the package.
+    number = (planes * (np.arange(planes.shape[-1]) + 1)).max(-1)
+    return _enlarged(_palette(planes.shape[-1])[number])
+
+
+def _states(environment_id: str, state: State, arguments: tuple[tuple[str, Any], ...]) -> Frame:
+    table = _environment(environment_id, arguments).table
+    count = table.num_states
+    cells = "".join(table.layout) or "".join("G" if end else "O" for end in table.terminal)
+    columns = len(table.layout[0]) if table.layout else min(_COLUMNS, count)
+    picture = np.full((math.ceil(count / columns) * columns, 3), 255, np.uint8)
+    picture[:count] = [_CHARACTERS.get(cell, _FLOOR) for cell in cells]
+    frame = _enlarged(picture.reshape(-1, columns, 3))
+    frame[::CELL], frame[:, ::CELL] = 200, 200  # the grid
+    y, x = (CELL * int(part) for part in divmod(int(state["s"]), columns))
+    margin = CELL // 4
+    frame[y + margin : y + CELL - margin, x + margin : x + CELL - margin] = _AGENT
+    return frame
+
+
+_DRAWINGS: Mapping[str, Callable[[str, State, tuple[tuple[str, Any], ...]], Frame]] = {
+    "gym": _by_gym, "channels": _channels, "states": _states,
+}
+
+
+@functools.lru_cache(maxsize=8)
+def _environment(environment_id: str, arguments: tuple[tuple[str, Any], ...]) -> Any:  # noqa: ANN401
+    import tensorflow as tf
+
+    # Nothing is drawn from the generator; the environment only knows how to look.
+    generator = tf.random.Generator.from_seed(0, alg="philox")
+    environment: CompiledEnvironment = registry.make(
+        environment_id, 1, generator, **dict(arguments)
+    )
+    return environment
+
+
+def _palette(num_channels: int) -> Frame:
+    """Return black and `num_channels` colours of the cube helix (Green 2011), uint8 [C + 1, 3]."""
+    brightness = np.linspace(0.0, 1.0, num_channels + 2)[:-1]
+    angle = 2 * np.pi * (0.5 / 3 + 1.0 - 1.5 * brightness)
+    amplitude = brightness * (1 - brightness) / 2
+    mixing = np.array([[-0.14861, 1.78277], [-0.29227, -0.90649], [1.97294, 0.0]])
+    turn = mixing @ np.stack([np.cos(angle), np.sin(angle)])
+    colours = brightness[:, np.newaxis] + (amplitude * turn).T
+    return np.round(255 * colours.clip(0.0, 1.0)).astype(np.uint8)
+
+
+def _enlarged(cells: Frame) -> Frame:
+    return cells.repeat(CELL, axis=0).repeat(CELL, axis=1)
