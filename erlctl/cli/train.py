@@ -136,7 +136,7 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
         for entry in planned
     ]
     options.echo_rows(rows, ["run", "action", "status", "step", "steps", "replay_mb"], fmt)
-    todo = sum(not entry.is_complete for entry in planned)
+    todo = sum(not entry.is_settled for entry in planned)
     options.talk(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
 
 
@@ -151,7 +151,7 @@ def _train(
 
     lines = [(entry.label, entry.run.training.steps) for entry in planned]
     with display.for_stream(lines) as show:
-        todo = sum(not entry.is_complete for entry in planned)
+        todo = sum(not entry.is_settled for entry in planned)
         if todo:
             preflight.make_folder(runs_dir)
             # Said before the seconds that the workers take to import TensorFlow.

@@ -139,6 +139,8 @@ def _ended(state: RunState, event: Mapping[str, Any]) -> str | None:
     if result.status == "pending":
         return None  # the table says so
     reason = f": {result.reason}" if result.reason else ""
+    if result.status in ("busy", "refused"):
+        return f"{result.status}{reason}"
     return f"{result.status} at step {result.step} after {duration(result.seconds)}{reason}"
 
 

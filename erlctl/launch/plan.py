@@ -10,7 +10,7 @@ from pathlib import Path
 from erlctl.errors import DamagedError, ErlctlError, Problem, SpecChangedError, SpecError
 from erlctl.launch.queue import label_of
 from erlctl.launch.results import RunResult
-from erlctl.runs import record, spec_file
+from erlctl.runs import lock, record, spec_file
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.spec.schema import Experiment, RunSpec
 
@@ -26,7 +26,8 @@ class Planned:
         paths: Its run directory, which need not exist.
         status: Status of the run directory, "pending" if there is none.
         step: Environment steps that its run.json reports.
-        action: "skip", "resume", "start" or "restart" (`--fresh` moves the old folder aside).
+        action: "skip", "busy" (another process is at it), "resume", "start" or "restart"
+            (`--fresh` moves the old folder aside).
     """
 
     run: RunSpec
@@ -41,20 +42,22 @@ class Planned:
         return label_of(self.run)
 
     @property
-    def is_complete(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self.action == "skip"
+    def is_settled(self) -> bool:
+        """Whether there is nothing to do, or nothing that can be done now."""
+        return self.action in ("skip", "busy")
 
     def mark_failed(self, reason: str) -> None:
         """Write into run.json that the process died, which it could not do itself."""
         with contextlib.suppress(OSError, ErlctlError):  # the result says it in any case
             record.mark_failed(self.paths, reason)
 
-    def as_skipped(self) -> RunResult:
-        """Return the result of a run that was complete before."""
+    def settled_result(self) -> RunResult:
+        """Return the result of a run that is complete or busy already."""
+        is_busy = self.action == "busy"
         return RunResult(
-            label=self.label, root=str(self.paths.root), status="skipped", step=self.step,
-            total_steps=self.run.training.steps, reason="already complete",
+            label=self.label, root=str(self.paths.root), step=self.step,
+            total_steps=self.run.training.steps, status="busy" if is_busy else "skipped",
+            reason=_holder(self.paths) if is_busy else "already complete",
         )
 
 
@@ -76,12 +79,20 @@ def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
     exists = paths.root.exists()
     if not exists:
         action = "start"
+    elif lock.is_held(paths.lock):
+        action = "busy"
     elif fresh:
         action = "restart"
     else:
         action = "skip" if status == "complete" else "resume"
     return Planned(run=run, paths=paths, status=status, action=action,
                    step=step if isinstance(step, int) else 0)
+
+
+def _holder(paths: RunPaths) -> str:
+    holder = lock.read_holder(paths.lock)
+    return (f"already running (pid {holder.get('pid', '?')} on {holder.get('host', '?')} "
+            f"since {holder.get('since', '?')})")
 
 
 def _refuse_changed_specs(plan: Sequence[Planned]) -> None:

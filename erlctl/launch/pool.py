@@ -30,7 +30,7 @@ def run_all(
     max_seconds: float | None = None, command: Sequence[str] = (),
     worker_command: Sequence[str] = WORKER_COMMAND,
 ) -> BatchResult:
-    """Train every run of `plan` that is not complete; return when all ended or were stopped.
+    """Train every run of `plan` that is neither complete nor busy, and return when all ended.
 
     Args:
         plan: What is to be done, from `launch.plan.plan_runs`.
@@ -47,11 +47,11 @@ def run_all(
         One result per entry of `plan`, in its order.
     """
     results = {
-        index: planned.as_skipped() for index, planned in enumerate(plan) if planned.is_complete
+        index: planned.settled_result() for index, planned in enumerate(plan) if planned.is_settled
     }
     tasks = [
         Task(index, planned.run, spec.program_key(planned.run))
-        for index, planned in enumerate(plan) if not planned.is_complete
+        for index, planned in enumerate(plan) if not planned.is_settled
     ]
     for result in results.values():
         on_event({"event": "end", "run": result.label, "result": result})
@@ -202,6 +202,7 @@ class _Pool:
             self._settle(worker.task, "interrupted", reason)
             return
         if not worker.was_ready:
+            cause += " (`erlctl doctor` may say why)"
             self._cannot_start = cause
         self._plan[worker.task.index].mark_failed(cause)
         self._settle(worker.task, "failed", cause)

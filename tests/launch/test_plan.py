@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from erlctl import spec
 from erlctl.errors import SpecChangedError, SpecError
 from erlctl.launch.plan import plan_runs, refuse_duplicates
+from erlctl.runs import lock
 
 
 @pytest.fixture
@@ -34,6 +36,15 @@ def test_the_status_of_the_folder_decides(run, runs_dir, status, fresh, action):
     make_folder(run, runs_dir, status=status)
     (planned,) = plan_runs([run], runs_dir=runs_dir, fresh=fresh)
     assert (planned.action, planned.step) == (action, 7)
+
+
+def test_a_run_that_another_process_holds_is_busy_and_says_by_whom(run, runs_dir):
+    root = make_folder(run, runs_dir, status="running")
+    with lock.hold(root / ".lock"):
+        (planned,) = plan_runs([run], runs_dir=runs_dir)
+    result = planned.settled_result()
+    assert (planned.action, result.status) == ("busy", "busy")
+    assert f"pid {os.getpid()} on " in result.reason
 
 
 def test_without_a_folder_a_run_starts(run, runs_dir):
