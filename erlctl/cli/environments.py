@@ -10,6 +10,7 @@ import click
 from erlctl.cli import options
 from erlctl.environments import registry
 from erlctl.errors import UnknownNameError
+from erlctl.launch.quiet import quieten_tensorflow
 
 if TYPE_CHECKING:
     from erlctl.environments.catalogue import CompiledEntry
@@ -76,6 +77,7 @@ def _summary(entry: CompiledEntry) -> dict[str, Any]:
 
 
 def _details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
+    quieten_tensorflow()
     try:
         entry = registry.find(environment_id)
     except UnknownNameError:

@@ -116,9 +116,10 @@ def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, vide
 
     run, program, _ = player.load(paths, checkpoint)
     film = program.film(seed=seed, policy=policy)
-    frames = [rendering.render_frame(run.environment.id, state) for state in film.states]
-    rendering.write_video(frames, video)
-    options.talk(f"{video}: {len(frames)} frames, return {film.total:g}")
+    name, arguments = run.environment.id, run.environment.kwargs
+    frames = (rendering.render_frame(name, state, arguments) for state in film.states)
+    rendering.write_video(frames, video, rendering.frames_per_second(name))
+    options.talk(f"{video}: {len(film.states)} frames, return {film.total:g}")
 
 
 eval = eval_  # noqa: A001 - the lazy group looks a command up under its name

@@ -121,8 +121,9 @@ def _by_gym(environment_id: str, state: State, arguments: tuple[tuple[str, Any],
 
 @functools.cache
 def _gym(environment_id: str) -> Any:  # noqa: ANN401 - gym has no types
-    # Without a display, and without pygame's greeting on standard output.
+    # Without a display or a sound card, and without pygame's greeting on standard output.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         import gym
@@ -177,13 +178,14 @@ def _environment(environment_id: str, arguments: tuple[tuple[str, Any], ...]) ->
 
 def _palette(num_channels: int) -> Frame:
     """Return black and `num_channels` colours of the cube helix (Green 2011), uint8 [C + 1, 3]."""
-    brightness = np.linspace(0.0, 1.0, num_channels + 2)[:-1]
-    angle = 2 * np.pi * (0.5 / 3 + 1.0 - 1.5 * brightness)
+    brightness = np.linspace(0.35, 0.95, num_channels)
+    angle = 2 * np.pi * (0.5 / 3 + 1.0 - 2.5 * brightness)
     amplitude = brightness * (1 - brightness) / 2
     mixing = np.array([[-0.14861, 1.78277], [-0.29227, -0.90649], [1.97294, 0.0]])
     turn = mixing @ np.stack([np.cos(angle), np.sin(angle)])
     colours = brightness[:, np.newaxis] + (amplitude * turn).T
-    return np.round(255 * colours.clip(0.0, 1.0)).astype(np.uint8)
+    colours = np.concatenate([np.zeros((1, 3)), colours.clip(0.0, 1.0)])
+    return np.round(255 * colours).astype(np.uint8)
 
 
 def _enlarged(cells: Frame) -> Frame:
