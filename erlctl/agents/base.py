@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,8 +15,9 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from erlctl.agents.schedules import schedule_value
 from erlctl.algorithms._base import Algorithm
-from erlctl.fields import Options
+from erlctl.fields import Options, Schedule
 from erlctl.networks.build import initialise, value_network
 from erlctl.options.optimizers import Adam, RmsProp, Sgd
 
@@ -35,6 +37,8 @@ class AgentContext:
         target_update_every: Updates between synchronisations of the target networks.
         target_update_polyak: Weight of the new parameters at a synchronisation.
         generator: Source of the random numbers that updates draw (quantiles, actor samples).
+        step: int64 variable, environment steps done; read by learning-rate schedules.
+        total_steps: Environment steps of the run.
         xla: Whether updates will be compiled by XLA.
     """
 
@@ -42,10 +46,12 @@ class AgentContext:
     time_step_spec: ts.TimeStep
     action_spec: Any
     network: Options
-    optimizer: Options
+    optimizer: Any
     target_update_every: int
     target_update_polyak: float
     generator: tf.random.Generator
+    step: tf.Variable
+    total_steps: int
     xla: bool
 
     @property
@@ -73,7 +79,14 @@ class AgentContext:
 
     def make_optimizer(self, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
         """Return a new optimiser; `learning_rate` replaces the spec's."""
-        return make_optimizer(self.optimizer, learning_rate)
+        start = self.optimizer.learning_rate
+        chosen = start if learning_rate is None else learning_rate
+        final = self.optimizer.final_learning_rate
+        if final is None:
+            return make_optimizer(self.optimizer, chosen)
+        end = chosen * final / start
+        schedule = Schedule(chosen, end, self.total_steps)
+        return make_optimizer(self.optimizer, StepSchedule(schedule, self.step))
 
 
 class TrainableAgent(Protocol):
@@ -115,10 +128,31 @@ def split_mask(observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
     return observation, None
 
 
-def make_optimizer(
-    options: Options, learning_rate: float | None = None
-) -> tf.keras.optimizers.Optimizer:
-    """Return Keras' optimiser for `options`.
+class StepSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that follows the environment steps, not the optimiser's own count.
+
+    Args:
+        schedule: Value over environment steps.
+        step: Environment steps done.
+    """
+
+    def __init__(self, schedule: Schedule, step: tf.Variable) -> None:
+        super().__init__()
+        self._schedule = schedule
+        self._step = step
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the learning rate now; `step`, the optimiser's count, is not read."""
+        del step
+        return schedule_value(self._schedule, self._step.read_value())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the schedule's numbers."""
+        return dataclasses.asdict(self._schedule)
+
+
+def make_optimizer(options: Options, learning_rate: Any) -> tf.keras.optimizers.Optimizer:  # noqa: ANN401
+    """Return Keras' optimiser for `options` with a number or a schedule as learning rate.
 
     The new Keras optimisers, not `legacy`: inside XLA they are nearly twice as fast.
     """
@@ -131,7 +165,7 @@ def make_optimizer(
         ),
         Sgd: lambda o, lr: tf.keras.optimizers.SGD(lr, momentum=o.momentum, jit_compile=False),
     }[type(options)]
-    return make(options, options.learning_rate if learning_rate is None else learning_rate)
+    return make(options, learning_rate)
 
 
 def start_networks(

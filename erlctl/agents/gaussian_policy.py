@@ -10,7 +10,8 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
-from erlctl.agents.policies import Clock, schedule_value
+from erlctl.agents.policies import Clock
+from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Schedule
 
 Gaussian = Callable[[Any], tuple[tf.Tensor, tf.Tensor]]

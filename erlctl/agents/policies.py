@@ -12,6 +12,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
+from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Options, Schedule
 from erlctl.maths import policies
 from erlctl.maths.values import mask_illegal
@@ -32,14 +33,6 @@ class Clock:
 
     step: tf.Variable
     generator: tf.random.Generator
-
-
-def schedule_value(schedule: Schedule, step: tf.Tensor) -> tf.Tensor:
-    """Return the float32 value of a schedule at an integer step."""
-    if schedule.is_constant:
-        return tf.constant(schedule.start, tf.float32)
-    fraction = tf.minimum(tf.cast(step, tf.float32) / float(schedule.steps), 1.0)
-    return schedule.start + (schedule.end - schedule.start) * fraction
 
 
 class PreferencePolicy(tf_policy.TFPolicy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from erlctl.fields import POSITIVE, UNIT_OPEN_HIGH, Options, option
+from erlctl.fields import NON_NEGATIVE, POSITIVE, UNIT_OPEN_HIGH, Options, option
 from erlctl.registry import register
 
 
@@ -14,6 +14,10 @@ class Adam(Options):
     """Adam (Kingma and Ba 2015)."""
 
     learning_rate: float = option(1e-3, "Step size.", domain=POSITIVE)
+    final_learning_rate: float | None = option(
+        None, "Step size at the end of the run, reached linearly; null: constant.",
+        domain=NON_NEGATIVE,
+    )
     beta_1: float = option(0.9, "Decay of the first moment.", domain=UNIT_OPEN_HIGH)
     beta_2: float = option(0.999, "Decay of the second moment.", domain=UNIT_OPEN_HIGH)
     epsilon: float = option(1e-7, "Added to the root of the second moment.", domain=POSITIVE)
@@ -25,6 +29,10 @@ class RmsProp(Options):
     """RMSProp, centred as in Nature DQN if asked."""
 
     learning_rate: float = option(2.5e-4, "Step size.", domain=POSITIVE)
+    final_learning_rate: float | None = option(
+        None, "Step size at the end of the run, reached linearly; null: constant.",
+        domain=NON_NEGATIVE,
+    )
     rho: float = option(0.95, "Decay of the second moment.", domain=UNIT_OPEN_HIGH)
     epsilon: float = option(1e-2, "Added to the root of the second moment.", domain=POSITIVE)
     centered: bool = option(False, "Subtract the squared first moment.")
@@ -36,4 +44,8 @@ class Sgd(Options):
     """Stochastic gradient descent."""
 
     learning_rate: float = option(1e-2, "Step size.", domain=POSITIVE)
+    final_learning_rate: float | None = option(
+        None, "Step size at the end of the run, reached linearly; null: constant.",
+        domain=NON_NEGATIVE,
+    )
     momentum: float = option(0.0, "Momentum.", domain=UNIT_OPEN_HIGH)

@@ -86,6 +86,8 @@ class TrainingProgram(abc.ABC):
                 target_update_every=run.training.target_update_every,
                 target_update_polyak=run.training.target_update_polyak,
                 generator=self.generators[Stream.AGENT],
+                step=self._counters["step"],
+                total_steps=run.training.steps,
                 xla=self.is_xla,
             )
         )
