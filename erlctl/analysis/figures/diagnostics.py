@@ -68,13 +68,16 @@ def diagnostics(
             panel.set_title(heading if len(environments) == 1 else environment)
             panel.set_ylabel(METRICS[name].label)
             look_of.steps_axis(panel, by_wall_time=by_wall_time)
-        where = f": {environments[0]}" if len(environments) == 1 else ""
         look_of.finish(
-            figure, look, title=title or f"diagnostics{where}",
+            figure, look, title=title or _heading(environments),
             handles={name: handles[name] for name in variants if name in handles},
             caption=caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
         )
     return figure
+
+
+def _heading(environments: Sequence[str]) -> str:
+    return f"diagnostics: {environments[0]}" if len(environments) == 1 else "diagnostics"
 
 
 def _scale(panel: Any) -> None:

@@ -1,0 +1,91 @@
+"""erlctl compare: one command answers which is better and how sure that is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.analysis import synthetic
+from tests.cli.helpers import erlctl
+
+
+@pytest.fixture()
+def family(runs_dir):
+    synthetic.write_group(runs_dir, "dqn", [100.0, 110, 120, 130, 140])
+    synthetic.write_group(runs_dir, "munchausen_dqn", [300.0, 310, 320, 330, 340])
+    return runs_dir
+
+
+def test_the_answer_is_on_standard_output(family):
+    result = erlctl("compare", family, "--baseline", "dqn")
+    assert (result.code, result.err) == (0, "")
+    assert "munchausen_dqn is better than dqn" in result.out
+
+
+@pytest.mark.parametrize("fmt", ["table", "json", "csv", "markdown", "latex"])
+def test_every_format_is_printed(family, fmt):
+    result = erlctl("compare", family, "--format", fmt)
+    assert result.code == 0
+    assert "munchausen" in result.out
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [(("--metric", "return_mean"), "final training return"),
+     (("--metric", "entropy", "--last", "3"), "final policy entropy (nats)"),
+     (("--metric", "steps_per_second"), "final speed (steps/s)"),
+     (("--at", "5000"), "step 5,000"),
+     (("--score", "area"), "mean over training of evaluation return"),
+     (("--score", "steps", "--threshold", "200"), "steps to evaluation return 200"),
+     (("--by", "environment"), "n = 5")])
+def test_options_choose_the_score(family, options, expected):
+    result = erlctl("compare", family, *options)
+    assert result.code == 0
+    assert expected in result.out
+
+
+def test_an_unknown_metric_or_baseline_is_bad_usage(family):
+    for option in (("--metric", "retrun"), ("--baseline", "dqnn")):
+        result = erlctl("compare", family, *option)
+        assert result.code == 2
+        assert "did you mean" in result.err
+
+
+def test_a_threshold_belongs_to_steps(family):
+    assert erlctl("compare", family, "--score", "steps").code == 2
+    assert erlctl("compare", family, "--threshold", "3").code == 2
+
+
+def test_nothing_usable_is_damaged_data(tmp_path, runs_dir):
+    assert erlctl("compare", tmp_path / "missing").code == 5
+    synthetic.write_run(runs_dir, status="failed", reason="boom")
+    result = erlctl("compare", runs_dir)
+    assert result.code == 5
+    assert "failed at step" in result.out
+
+
+def test_some_unusable_runs_are_listed_and_the_rest_is_compared(family):
+    synthetic.write_run(family, variant="dqn", seed=9, status="failed", reason="boom")
+    result = erlctl("compare", family)
+    assert result.code == 0
+    assert "5/6" in result.out and "failed at step 10,000 of 10,000: boom" in result.out
+
+
+def test_json_can_be_read_by_a_script(family):
+    document = json.loads(erlctl("compare", family, "--format", "json").out)
+    assert document["blocks"][0]["pairs"][0]["verdict"] == "better"
+
+
+def test_neither_tensorflow_nor_matplotlib_is_imported(family):
+    program = (
+        "import sys\nfrom erlctl import cli\n"
+        "try:\n    cli.main(['compare', sys.argv[1]])\n"
+        "finally:\n    print([m for m in ('tensorflow', 'gym', 'matplotlib', 'scipy.stats')"
+        " if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(family)], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"

@@ -1,0 +1,76 @@
+"""erlctl plot: files by their name, the terminal, clear refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.analysis import synthetic
+from tests.cli.helpers import erlctl
+
+
+@pytest.fixture()
+def family(runs_dir):
+    for variant, shift in (("dqn", 0.0), ("munchausen_dqn", 200.0)):
+        synthetic.write_group(runs_dir, variant, [shift + 100, shift + 110, shift + 120])
+    return runs_dir
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("A.PDF", b"%PDF")])
+def test_the_format_follows_the_name(family, tmp_path, name, start):
+    result = erlctl("plot", family, "-o", tmp_path / name)
+    assert (result.code, result.err, result.out.strip()) == (0, "", str(tmp_path / name))
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    "kind", ["curves", "aggregate", "profile", "improvement", "sensitivity", "diagnostics"])
+def test_every_kind_is_drawn_under_its_own_name(family, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    assert erlctl("plot", family, "--kind", kind, "--style", "slides").code == 0
+    assert (tmp_path / f"{kind}.png").stat().st_size > 1000
+
+
+def test_the_same_line_gives_the_same_bytes(family, tmp_path):
+    for name in ("a.svg", "b.svg"):
+        erlctl("plot", family, "--seeds", "-o", tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_the_terminal_gets_a_picture(family):
+    result = erlctl("plot", family, "--terminal")
+    assert result.code == 0
+    assert "munchausen_dqn (n = 3)" in result.out
+    assert "\x1b" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [(("-o", "x.jpg"), 1, ".png, .svg, .pdf"), (("-o", "no/such/folder/x.png"), 1, "No such file"),
+     (("--metric", "retrun"), 2, "did you mean"), (("--terminal", "-o", "x.png"), 2, "--terminal"),
+     (("--kind", "sensitivity", "--field", "agent.gama"), 2, "swept field"),
+     (("--size", "0", "3"), 2, "--size")])
+def test_refusals_say_what_to_do(family, arguments, code, said):
+    result = erlctl("plot", family, *arguments)
+    assert result.code == code
+    assert said in result.err
+
+
+def test_a_path_without_runs_is_damaged_data(tmp_path):
+    assert erlctl("plot", tmp_path).code == 5
+
+
+def test_tensorflow_is_never_imported(family, tmp_path):
+    program = (
+        "import sys\nfrom erlctl import cli\n"
+        "try:\n    cli.main(['plot', sys.argv[1], '-o', sys.argv[2]])\n"
+        "finally:\n    print([m for m in ('tensorflow', 'gym', 'matplotlib.pyplot')"
+        " if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(family), str(tmp_path / "a.png")],
+        capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
