@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -166,6 +167,14 @@ def make_optimizer(options: Options, learning_rate: Any) -> tf.keras.optimizers.
         Sgd: lambda o, lr: tf.keras.optimizers.SGD(lr, momentum=o.momentum, jit_compile=False),
     }[type(options)]
     return make(options, learning_rate)
+
+
+@contextlib.contextmanager
+def unmoved(generator: tf.random.Generator) -> Iterator[None]:
+    """Put `generator` back where it was: looking at an agent must not change what it learns."""
+    state = generator.state.read_value()
+    yield
+    generator.state.assign(state)
 
 
 def start_networks(

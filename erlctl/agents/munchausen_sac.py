@@ -14,7 +14,14 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import AgentContext, Observation, global_norm, new_counter, start_networks
+from erlctl.agents.base import (
+    AgentContext,
+    Observation,
+    global_norm,
+    new_counter,
+    start_networks,
+    unmoved,
+)
 from erlctl.agents.gaussian_policy import SquashedGaussianPolicy
 from erlctl.agents.policies import Clock
 from erlctl.agents.regularised_dqn import LOSSES
@@ -121,6 +128,10 @@ class MunchausenSacAgent(sac_agent.SacAgent):
 
     def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
         """Return value, entropy, clip and gradient figures of a batch."""
+        with unmoved(self._generator):
+            return self._figures(transition)
+
+    def _figures(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
         step, action_step, next_step = transition
         inputs = (step.observation, action_step.action)
         q = tf.minimum(self._critic_network_1(inputs)[0], self._critic_network_2(inputs)[0])

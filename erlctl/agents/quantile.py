@@ -9,7 +9,7 @@ from tf_agents.agents import tf_agent
 from tf_agents.agents.dqn import dqn_agent
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import AgentContext, split_mask
+from erlctl.agents.base import AgentContext, split_mask, unmoved
 from erlctl.agents.regularised_dqn import RegularisedDqnAgent, dqn_arguments
 from erlctl.maths import quantiles
 from erlctl.maths.values import take_action
@@ -27,6 +27,11 @@ class QuantileAgent(RegularisedDqnAgent):
     def __init__(self, *args: Any, generator: tf.random.Generator, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self._generator = generator
+
+    def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
+        """Return policy, gap, value and gradient figures of a batch."""
+        with unmoved(self._generator):
+            return super().diagnostics(transition)
 
     def _loss(
         self, experience: trajectory.Transition, gamma: float = 1.0, **kwargs: Any  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -44,7 +45,7 @@ class QuantileNetwork(network_lib.Network):
         self._num_policy_quantiles = num_policy_quantiles
         self._embedding_size = embedding_size
         self._body = body(options, input_tensor_spec, xla=xla)
-        units = int(getattr(options, "hidden", (64,))[-1])
+        units = _num_features(self._body, input_tensor_spec)
         self._embedding = tf.keras.layers.Dense(
             units, activation="relu", kernel_initializer=hidden_initializer()
         )
@@ -71,3 +72,11 @@ class QuantileNetwork(network_lib.Network):
         mixed = features[:, tf.newaxis, :] * self._embedding(cosines)
         result: tf.Tensor = self._head(mixed)
         return result
+
+
+def _num_features(body: Sequence[Any], observation: tf.TypeSpec) -> int:
+    """Return F of the body's output [B, F]; builds its layers."""
+    shape = tf.TensorShape([1, *observation.shape])
+    for layer in body:
+        shape = layer.compute_output_shape(shape)
+    return int(shape[-1])

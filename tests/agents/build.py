@@ -38,8 +38,6 @@ def make_context(
         target_update_every=target_update_every,
         target_update_polyak=1.0,
         generator=seeding.make_generator(),
-        step=tf.Variable(0, dtype=tf.int64),
-        total_steps=1000,
         step=tf.Variable(0, dtype=tf.int64, trainable=False),
         total_steps=1000,
         xla=False,
