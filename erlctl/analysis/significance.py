@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,16 +13,17 @@ from erlctl.analysis.bootstrap import CONFIDENCE, SEED
 from erlctl.analysis.intervals import Interval, no_interval
 from erlctl.analysis.statistics import Floats, probability_of_improvement
 
-MAX_EXACT = 50_000  # all divisions of 9 + 9 runs
-RANDOM_DIVISIONS = 100_000
+MAX_EXACT_RUNS = 20  # all 184,756 divisions of 10 + 10 runs
+MAX_EXACT = 50_000  # or so many divisions of more, but unequal, runs
+RANDOM_DIVISIONS = 20_000
 MIN_RUNS_TEST = 3
 
 
 def permutation_test(a: Floats, b: Floats) -> float:
     """Return the two-sided p-value of the difference of means under relabelling of the runs.
 
-    Twice the smaller tail, as in `scipy.stats.permutation_test`. Exact (all C(n + m, n) divisions) up to `MAX_EXACT`; above, `RANDOM_DIVISIONS` random ones with
-    the observed one counted in (Phipson and Smyth 2010).
+    Twice the smaller tail, as in `scipy.stats.permutation_test`. Exact (all C(n + m, n) divisions) up to `MAX_EXACT_RUNS` runs; above, `RANDOM_DIVISIONS` random
+    ones with the observed one counted in (Phipson and Smyth 2010).
 
     Args:
         a: One score per run, [n].
@@ -32,7 +34,7 @@ def permutation_test(a: Floats, b: Floats) -> float:
     observed = np.mean(a) - np.mean(b)
     tolerance = 1e-12 * scale
     members, is_exact = _divisions(a.size, pooled.size)
-    sums = pooled[members].sum(axis=-1)
+    sums = members @ pooled
     differences = sums / a.size - (pooled.sum() - sums) / b.size
     tails = np.sum(differences >= observed - tolerance), np.sum(differences <= observed + tolerance)
     extreme = int(min(tails))
@@ -43,7 +45,7 @@ def permutation_test(a: Floats, b: Floats) -> float:
 def mann_whitney(a: Floats, b: Floats) -> float:
     """Return the two-sided p-value of the Mann-Whitney test by the permutation of the ranks.
 
-    Exact also with ties (mid-ranks), up to `MAX_EXACT` divisions.
+    Exact also with ties (mid-ranks), as far as `permutation_test` is.
     """
     pooled = np.concatenate([a, b])
     ranks = np.mean(
@@ -122,13 +124,23 @@ def further_seeds(
     return max(0, math.ceil(needed) - min(a.size, b.size))
 
 
-def _divisions(size: int, total: int) -> tuple[np.ndarray, bool]:
-    """All (or many random) choices of `size` of `total` runs, [divisions, size]."""
-    if math.comb(total, size) <= MAX_EXACT:
-        return np.array(list(itertools.combinations(range(total), size))), True
-    generator = np.random.default_rng(SEED)
-    keys = generator.random((RANDOM_DIVISIONS, total))
-    return np.argpartition(keys, size - 1, axis=1)[:, :size], False
+@functools.lru_cache(maxsize=4)
+def _divisions(size: int, total: int) -> tuple[Floats, bool]:
+    """All (or many random) choices of `size` of `total` runs as rows of 0 and 1, and if all."""
+    if total <= MAX_EXACT_RUNS:
+        numbers = np.arange(2**total, dtype=np.uint32)
+        counts = sum((numbers >> np.uint32(bit)) & 1 for bit in range(total))
+        chosen = numbers[counts == size]
+        return ((chosen[:, None] >> np.arange(total, dtype=np.uint32)) & 1).astype(float), True
+    is_exact = math.comb(total, size) <= MAX_EXACT
+    if is_exact:
+        members = np.array(list(itertools.combinations(range(total), size)))
+    else:
+        keys = np.random.default_rng(SEED).random((RANDOM_DIVISIONS, total), dtype=np.float32)
+        members = np.argpartition(keys, size - 1, axis=1)[:, :size]
+    rows = np.zeros((len(members), total))
+    np.put_along_axis(rows, members, 1.0, axis=1)
+    return rows, is_exact
 
 
 def _score_ends(estimate: float, num_a: int, num_b: int, z: float) -> tuple[float, float]:
