@@ -148,15 +148,22 @@ def prune(paths: RunPaths, *, keep: int, best_step: int | None) -> None:
         _remove(folder)
 
 
-def forget_weights_after(paths: RunPaths, step: int, best_step: int | None) -> None:
-    """Remove the best weights of a future that a resume from `step` has given up."""
-    if best_step is not None:
-        store.write_bytes(paths.best, f"{best_step}\n".encode(), durable=False)
-    else:
+def go_back_to(paths: RunPaths, manifest: Manifest, *, keep: int) -> None:
+    """Make the folder what it was right after the checkpoint of `manifest` was written.
+
+    The best weights of the future that is given up are removed, the text files point to what there
+    is, and what a process that died was about to remove is removed.
+    """
+    best_step = manifest.extra.get("best_step")
+    store.write_bytes(paths.latest, f"{manifest.step}\n".encode(), durable=False)
+    if best_step is None:
         paths.best.unlink(missing_ok=True)
+    else:
+        store.write_bytes(paths.best, f"{best_step}\n".encode(), durable=False)
     for folder in list_checkpoints(paths, resumable=False):
-        if step_of(folder) > step:
+        if step_of(folder) > manifest.step:
             _remove(folder)
+    prune(paths, keep=keep, best_step=best_step)
 
 
 def _remove(folder: Path) -> None:

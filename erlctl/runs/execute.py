@@ -204,9 +204,7 @@ class _Execution:
         folder, manifest = start
         optional = frozenset() if manifest.has_replay else program.replay_names
         checkpoints.restore(folder, manifest, program.state(), optional=optional)
-        catalogue.forget_weights_after(
-            self._paths, manifest.step, manifest.extra.get("best_step")
-        )
+        catalogue.go_back_to(self._paths, manifest, keep=self._run.checkpoint.keep)
         self._say(f"resumed from step {manifest.step} (checkpoint {folder.name}, "
                   f"{len(manifest.tensors)} variables)")
         if optional:

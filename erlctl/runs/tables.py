@@ -23,8 +23,8 @@ from erlctl.runs.append import AppendOnlyFile
 PROGRESS_HEAD = ("step", "updates", "episodes", "return_mean", "return_std", "length_mean", "loss")
 # The same for every algorithm, empty where one has none: the header stands before the first update.
 DIAGNOSTIC_COLUMNS = (
-    "q_mean", "action_gap", "preference_max", "entropy", "kl_to_target", "clipped_fraction",
-    "gradient_norm",
+    "companion_loss", "actor_loss", "temperature_loss", "q_mean", "action_gap", "preference_max",
+    "entropy", "kl_to_target", "clipped_fraction", "gradient_norm",
 )
 PROGRESS_TAIL = ("epsilon", "temperature", "steps_per_second", "wall_seconds")
 PROGRESS_COLUMNS = PROGRESS_HEAD + DIAGNOSTIC_COLUMNS + PROGRESS_TAIL

@@ -23,6 +23,7 @@ class FakeProgram:
     """
 
     is_xla = False
+    max_chunk = 8192
 
     def __init__(self, run, *, replay_rows=50, diverges_at=None, raises_at=None, error=None,
                  seconds=0.0):

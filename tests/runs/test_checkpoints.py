@@ -265,9 +265,11 @@ def test_the_best_of_an_older_kept_checkpoint_is_kept_too(paths):
     save(paths, 20, extra={"best_step": 15})
     catalogue.prune(paths, keep=2, best_step=15)
     assert steps(paths, resumable=False) == [15, 5]
-    catalogue.forget_weights_after(paths, 10, 5)
+    shutil.rmtree(paths.checkpoint(20))
+    catalogue.go_back_to(paths, newest(paths)[0][1], keep=2)
     assert steps(paths, resumable=False) == [5]
     assert paths.best.read_text() == "5\n"
+    assert paths.latest.read_text() == "10\n"
 
 
 def test_f2_saving_and_pruning_killed_anywhere_leaves_a_good_checkpoint(paths):

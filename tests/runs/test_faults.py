@@ -10,9 +10,25 @@ from erlctl.runs import fsck
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import STATUSES, RunPaths, read_run_json
 from erlctl.runs.tables import read_table
+from erlctl.spec.schema import (
+    CheckpointSection,
+    EvaluationSection,
+    LoggingSection,
+    TrainingSection,
+)
 from tests.runs.fake_program import FakeProgram
 from tests.runs.faults import Killed, count_operations, dying_at
 from tests.runs.observe import result
+
+
+@pytest.fixture
+def run(make_run):
+    """Return a run of two checkpoints and three evaluations."""
+    return make_run(
+        training=TrainingSection(steps=30, learning_starts=5, batch_size=2, replay_capacity=50),
+        evaluation=EvaluationSection(every=10, episodes=2),
+        checkpoint=CheckpointSection(every=15), logging=LoggingSection(every=10),
+    )
 
 
 @pytest.fixture
@@ -52,7 +68,7 @@ def test_f2_a_run_killed_at_any_file_operation_resumes_to_the_same_bytes(tmp_pat
             go(runs_dir)
         if paths.root.exists():
             check_invariants(paths)
-        assert go(runs_dir).status == "complete", f"operation {nth}"
+        assert go(runs_dir).status in ("complete", "skipped"), f"operation {nth}"
         assert result(paths) == expected, f"operation {nth}"
         shutil.rmtree(runs_dir)
 
@@ -63,10 +79,10 @@ def test_f2_a_run_killed_again_and_again_gets_to_the_same_bytes(tmp_path, run, g
     expected = result(RunPaths.of(tmp_path / "undisturbed", run))
     paths = RunPaths.of(tmp_path / "runs", run)
     attempts = 0
-    while True:
+    for nth in range(20, 200, 6):  # the first ones do not get to a checkpoint
         attempts += 1
         try:
-            with dying_at(40):
+            with dying_at(nth):
                 go(tmp_path / "runs")
             break
         except Killed:
@@ -93,5 +109,5 @@ def test_f2_an_operation_that_fails_is_named_and_the_same_line_mends_it(tmp_path
         assert go(runs_dir).status in ("complete", "skipped"), f"operation {nth}"
         found = result(RunPaths.of(runs_dir, run))
         assert found["progress"] == expected["progress"], f"operation {nth}"
-        assert found["states"]["000000060"] == expected["states"]["000000060"]
+        assert found["states"]["000000030"] == expected["states"]["000000030"]
         shutil.rmtree(runs_dir)
