@@ -10,9 +10,9 @@ import numpy as np
 
 from erlctl.analysis import significance
 from erlctl.analysis.intervals import Interval, aggregate_interval
+from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import Reference
 from erlctl.analysis.statistics import AGGREGATES, Floats, probability_of_improvement
-from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from erlctl.analysis.comparison import Block

@@ -125,7 +125,8 @@ def _bca_ends(
 
     resamples = len(estimates)
     slack = 1e-12 * np.abs(centre)
-    below = np.mean(estimates < centre - slack, axis=0) + np.mean(estimates <= centre + slack, axis=0)
+    below = np.mean(estimates < centre - slack, axis=0)
+    below = below + np.mean(estimates <= centre + slack, axis=0)
     bias = ndtri(np.clip(below / 2, 1 / resamples, 1 - 1 / resamples))
     z = ndtri(np.array([[(1 - confidence) / 2], [(1 + confidence) / 2]]))
     levels = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))  # [2, points]
@@ -152,7 +153,8 @@ def _weights(statistic: str, num_runs: int) -> Floats:
     """Weights of the sorted scores, [runs]: the statistic of unit vectors in sorted order."""
     ramps = np.tri(num_runs)  # row i is (1, ..., 1, 0, ..., 0): sorted descending already
     of_ramps = STATISTICS[statistic](ramps)  # sums of the i + 1 largest scores' weights
-    return np.diff(of_ramps, prepend=0.0)[::-1]
+    weights: Floats = np.diff(of_ramps, prepend=0.0)[::-1]
+    return weights
 
 
 @functools.lru_cache(maxsize=16)
@@ -163,7 +165,7 @@ def _resampled_weights(statistic: str, num_runs: int, resamples: int) -> Floats:
     cells = drawn + num_runs * np.arange(resamples)[:, None]
     weights = np.tile(_weights(statistic, num_runs), resamples)
     total = np.bincount(cells.ravel(), weights=weights, minlength=resamples * num_runs)
-    return total.reshape(resamples, num_runs)
+    return total.astype(float).reshape(resamples, num_runs)
 
 
 @functools.lru_cache(maxsize=64)

@@ -58,8 +58,8 @@ def _lost_runs(group: Group) -> Iterator[str]:
         lost = [s for s in group.scores if s.excluded and s.run.status == status]
         if lost and group.num_used:
             yield (
-                f"{len(lost)} of {len(group.scores)} runs of {group.variant} {status}: the figures "
-                f"are those of the survivors and flatter {group.variant}."
+                f"{len(lost)} of {len(group.scores)} runs of {group.variant} {status}: the "
+                f"figures are those of the survivors and flatter {group.variant}."
             )
 
 
@@ -71,8 +71,8 @@ def _doubled_seeds(group: Group) -> Iterator[str]:
     doubled = sorted(seed for (_, seed), count in seeds.items() if count > 1)
     if doubled:
         yield (
-            f"{group.variant}: seed {', '.join(map(str, doubled))} occurs more than once; copies of "
-            "a run are not independent and make intervals too narrow."
+            f"{group.variant}: seed {', '.join(map(str, doubled))} occurs more than once; copies "
+            "of a run are not independent and make intervals too narrow."
         )
 
 
@@ -93,8 +93,8 @@ def _few_runs(block: Block) -> Iterator[str]:
         return
     if min(numbers) < MIN_RUNS_INTERVAL:
         yield (
-            f"{block.environment}: {min(numbers)} run{'s' * (min(numbers) != 1)} of a variant allow "
-            f"no interval and no test; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
+            f"{block.environment}: {min(numbers)} run{'s' * (min(numbers) != 1)} of a variant "
+            f"allow no interval and no test; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
             f"{_GOOD_NUMBER}."
         )
     else:

@@ -10,10 +10,10 @@ from erlctl.analysis.aggregate import Aggregate, aggregate
 from erlctl.analysis.data import Run
 from erlctl.analysis.groups import Group, Pair, make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
+from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import REFERENCES, Reference
 from erlctl.analysis.scores import STEPS, Score, Scoring, score
 from erlctl.errors import DamagedError, UnknownNameError
-from erlctl.analysis.numbers import natural
 
 EVERYTHING = "everything (forced)"
 
@@ -93,7 +93,8 @@ def compare(
         key = (EVERYTHING, "mixed", None) if force else block_key(run, scoring)
         by_block.setdefault(key, []).append(run)
     blocks = tuple(
-        _block(key, members, scoring, baseline) for key, members in sorted(by_block.items(), key=str)
+        _block(key, members, scoring, baseline)
+        for key, members in sorted(by_block.items(), key=str)
     )
     return Comparison(
         scoring=scoring,

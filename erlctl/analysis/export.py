@@ -8,8 +8,10 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from erlctl.analysis.data import EVALUATION, PROGRESS, Columns, Run
 from erlctl.errors import ErlctlError
@@ -29,7 +31,7 @@ def to_stable_baselines3(runs: Sequence[Run], folder: Path) -> list[Path]:
     Raises:
         ErlctlError: A folder is there already, or two runs have the same name.
     """
-    written = []
+    written: list[Path] = []
     for run in runs:
         environment = run.environment.partition("(")[0].replace("/", "-")
         number = (run.seed if run.seed is not None else len(written)) + 1
@@ -64,7 +66,7 @@ def to_csv(runs: Sequence[Run], folder: Path) -> list[Path]:
         columns: dict[str, None] = {}
         for run in runs:
             columns.update(dict.fromkeys(run.table(table)))
-        with open(folder / name, "w", newline="", encoding="utf-8") as file:
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*_IDENTITY, *columns])
             for run in runs:
@@ -93,7 +95,7 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w.,=+-]", "-", text)
 
 
-def _rectangular(columns: Columns) -> dict[str, np.ndarray]:
+def _rectangular(columns: Columns) -> dict[str, NDArray[Any]]:
     """evaluations.npz: timesteps [k], results [k, n], ep_lengths [k, n]; {} without evaluations.
 
     An evaluation with fewer episodes than the others was cut off, and is left out.
@@ -122,7 +124,7 @@ def _write_monitor(run: Run, path: Path) -> None:
     columns = run.table(PROGRESS)
     if not {"return_mean", "length_mean", "wall_seconds"} <= set(columns):
         return
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         file.write(f"#{json.dumps({'t_start': 0.0, 'env_id': run.environment})}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["r", "l", "t"])

@@ -90,7 +90,8 @@ def moving_average(values: Floats, points: int) -> Floats:
     known = np.isfinite(values)
     sums = np.cumsum(np.where(known, values, 0.0))
     counts = np.cumsum(known).astype(float)
-    sums[points:], counts[points:] = sums[points:] - sums[:-points], counts[points:] - counts[:-points]
+    sums[points:] = sums[points:] - sums[:-points]
+    counts[points:] = counts[points:] - counts[:-points]
     return np.where(known, sums / np.maximum(counts, 1.0), np.nan)
 
 

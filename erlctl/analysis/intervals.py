@@ -72,7 +72,8 @@ def run_interval(scores: Floats, statistic: str, *, confidence: float = CONFIDEN
     num_runs = scores.size
     least = MIN_RUNS_INTERVAL if statistic == "mean" else MIN_RUNS_BOOTSTRAP
     if num_runs < least:
-        return no_interval(f"no interval with {num_runs} run{'s' * (num_runs != 1)} (needs {least})")
+        plural = "s" * (num_runs != 1)
+        return no_interval(f"no interval with {num_runs} run{plural} (needs {least})")
     if np.ptp(scores) == 0:
         return Interval(float(scores[0]), float(scores[0]), ALL_EQUAL)
     low, high, is_studentised = _ends(scores[:, None], statistic, confidence)

@@ -50,15 +50,16 @@ def load_run(paths: layout.RunPaths) -> Run:
     spec_text = specs.read_without_seed(paths.spec)
     spec = specs.parse(spec_text)
     environment = _environment(spec, facts)
+    variant = str(facts.get("variant") or paths.root.parent.name)
+    algorithm = str(spec.get("agent.algorithm") or facts.get("algorithm") or "")
     return Run(
         path=paths.root,
         source="erlctl",
         experiment=str(facts.get("name") or ""),
-        variant=_without_environment(str(facts.get("variant") or paths.root.parent.name), environment)
-        or str(spec.get("agent.algorithm") or facts.get("algorithm") or "?"),
+        variant=_without_environment(variant, environment) or algorithm or "?",
         seed=facts.get("seed"),
         environment=environment,
-        algorithm=str(spec.get("agent.algorithm") or facts.get("algorithm") or ""),
+        algorithm=algorithm,
         status=str(facts["status"]),
         reason=str(facts.get("reason") or ""),
         step=_whole(facts.get("step")) or 0,
@@ -112,7 +113,7 @@ def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 
 def _without_environment(variant: str, environment: str) -> str:
-    """Drop the sweep's environment from a variant's name, so that environments can be put together."""
+    """Drop the environment from a variant's name, so that environments can be put together."""
     name = re.escape(environment.partition("(")[0])
     pattern = re.compile(rf"(?:(?:environment\.?)?(?:id)?=)?{name}")
     return ",".join(part for part in variant.split(",") if not pattern.fullmatch(part.strip()))

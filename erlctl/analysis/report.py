@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erlctl import __version__
-from erlctl.analysis import sentences, tables
+from erlctl.analysis import numbers, sentences, tables
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.data import Run
 from erlctl.analysis.report_template import TEMPLATE
@@ -187,7 +187,7 @@ def _run_row(variant: str, score: Score, link_from: Path | None) -> str:
         relative = Path(os.path.relpath(run.path, link_from)).as_posix()
         name = f'<a href="{_text(_quoted(relative))}/">{name}</a>'
     step = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
-    value = "" if score.excluded else tables.numbers.number(score.value)
+    value = "" if score.excluded else numbers.number(score.value)
     fields = (run.environment, variant, "" if run.seed is None else run.seed, run.status, step,
               value, score.excluded or score.note)
     cells = "".join(f"<td>{_text(field)}</td>" for field in fields)

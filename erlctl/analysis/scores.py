@@ -89,19 +89,26 @@ def score(run: Run, scoring: Scoring) -> Score:
             return Score(run, excluded=f"nothing measured up to step {scoring.at:,}")
     best = float((np.min if scoring.metric.better < 0 else np.max)(values))
     area = area_under_curve(steps, values)
-    value = _KINDS[scoring.kind](steps, values, scoring, best, area)
+    value = _KINDS[scoring.kind](_Curve(steps, values, best, area), scoring)
     if math.isnan(value) or (math.isinf(value) and scoring.kind != STEPS):
         return Score(run, excluded=f"{scoring.metric.name} is {value} (not finite)")
     return Score(run, value=value, best=best, area=area, note=note)
 
 
-Kind = Callable[[Floats, Floats, Scoring, float, float], float]
-_KINDS: Mapping[str, Kind] = {
-    FINAL: lambda steps, values, scoring, best, area: float(np.mean(values[-scoring.last :])),
-    BEST: lambda steps, values, scoring, best, area: best,
-    AREA: lambda steps, values, scoring, best, area: area,
-    STEPS: lambda steps, values, scoring, best, area: steps_to_threshold(
-        steps, values, float(scoring.threshold or 0.0)
+@dataclass(frozen=True)
+class _Curve:
+    steps: Floats
+    values: Floats
+    best: float
+    area: float
+
+
+_KINDS: Mapping[str, Callable[[_Curve, Scoring], float]] = {
+    FINAL: lambda curve, scoring: float(np.mean(curve.values[-scoring.last :])),
+    BEST: lambda curve, _: curve.best,
+    AREA: lambda curve, _: curve.area,
+    STEPS: lambda curve, scoring: steps_to_threshold(
+        curve.steps, curve.values, float(scoring.threshold or 0.0)
     ),
 }
 

@@ -12,12 +12,9 @@ def verdict(pair: Pair, scoring: Scoring) -> str:
     """Return the sentence for a pair, with its evidence."""
     counts = f"n = {pair.num_runs[0]} + {pair.num_runs[1]}"
     if pair.verdict == "too few runs":
-        return f"{_who_has_more(pair, scoring)}, but {counts} is too few to say that it is no chance."
+        who = _who_has_more(pair, scoring)
+        return f"{who}, but {counts} is too few to say that it is no chance."
     return f"{_claim(pair, scoring)}: {_evidence(pair, scoring)}, {counts}.{_advice(pair)}"
-
-
-def _what(scoring: Scoring) -> str:
-    return scoring.unit_label
 
 
 def _who_has_more(pair: Pair, scoring: Scoring) -> str:
@@ -37,7 +34,7 @@ def _claim(pair: Pair, scoring: Scoring) -> str:
         return f"no clear difference between {pair.variant} and {pair.other}"
     if scoring.better:
         return f"{pair.variant} is {pair.verdict} than {pair.other}"
-    return f"{_what(scoring)} of {pair.variant} is {pair.verdict} than that of {pair.other}"
+    return f"{scoring.unit_label} of {pair.variant} is {pair.verdict} than that of {pair.other}"
 
 
 def _evidence(pair: Pair, scoring: Scoring) -> str:
@@ -73,11 +70,9 @@ def overall(pair: AggregatePair, scoring: Scoring) -> str:
     more, less = ("better", "worse") if scoring.better else ("higher", "lower")
     if is_clear:
         word = more if pair.probability > 0.5 else less
-        claim = f"{pair.variant} is {word} than {pair.other} over {pair.num_environments} environments"
+        claim = f"{pair.variant} is {word} than {pair.other}"
     else:
-        claim = (
-            f"no clear difference between {pair.variant} and {pair.other} over "
-            f"{pair.num_environments} environments"
-        )
+        claim = f"no clear difference between {pair.variant} and {pair.other}"
     probability = numbers.share(pair.probability) + numbers.share_interval(pair.interval)
-    return f"{claim}: mean {improvement} {probability}."
+    where = f"over {pair.num_environments} environments"
+    return f"{claim} {where}: mean {improvement} {probability}."

@@ -22,8 +22,9 @@ MIN_RUNS_TEST = 3
 def permutation_test(a: Floats, b: Floats) -> float:
     """Return the two-sided p-value of the difference of means under relabelling of the runs.
 
-    Twice the smaller tail, as in `scipy.stats.permutation_test`. Exact (all C(n + m, n) divisions) up to `MAX_EXACT_RUNS` runs; above, `RANDOM_DIVISIONS` random
-    ones with the observed one counted in (Phipson and Smyth 2010).
+    Twice the smaller tail, as in `scipy.stats.permutation_test`. Exact (all C(n + m, n) divisions)
+    up to `MAX_EXACT_RUNS` runs; above, `RANDOM_DIVISIONS` random ones with the observed one counted
+    in (Phipson and Smyth 2010).
 
     Args:
         a: One score per run, [n].
@@ -144,7 +145,7 @@ def _divisions(size: int, total: int) -> tuple[Floats, bool]:
 
 
 def _score_ends(estimate: float, num_a: int, num_b: int, z: float) -> tuple[float, float]:
-    """Ends p of |estimate - p| = z * sqrt(V(p)), V with (n + m) / 2 - 1 in place of n - 1, m - 1."""
+    """Ends p of |estimate - p| = z sqrt(V(p)), V with (n + m) / 2 - 1 for n - 1 and m - 1."""
     half = (num_a + num_b) / 2 - 1
 
     def excess(p: float) -> float:

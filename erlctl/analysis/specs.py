@@ -20,7 +20,7 @@ NAMES = frozenset({"schema", "name", "variant", "seed", "seeds"})
 def read_without_seed(path: Path) -> str:
     """Return the text of a spec without its seed, the same for all seeds; "" if unreadable."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return _OWN_TO_A_RUN.sub("", file.read(_MAX_BYTES).decode("utf-8", "replace"))
     except OSError:
         return ""
@@ -63,7 +63,7 @@ def differences(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
     for run in runs:
         if run.spec_text:
             texts.setdefault(run.environment, {}).setdefault(run.variant, set()).add(run.spec_text)
-    variants = sorted({variant for by_variant in texts.values() for variant in by_variant}, key=natural)
+    variants = sorted({variant for by in texts.values() for variant in by}, key=natural)
     parsed = {text: parse(text) for by in texts.values() for some in by.values() for text in some}
     paths = sorted({path for fields in parsed.values() for path in fields} - NAMES)
     result = {}

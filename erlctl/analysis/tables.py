@@ -61,7 +61,8 @@ def block_title(block: Block, comparison: Comparison) -> str:
 
 def environment_table(comparison: Comparison) -> TextTable:
     """Return one row per environment, one column per variant: mean, interval, runs."""
-    variants = sorted({group.variant for block in comparison.blocks for group in block.groups}, key=natural)
+    found = {group.variant for block in comparison.blocks for group in block.groups}
+    variants = sorted(found, key=natural)
     rows = []
     for block in comparison.blocks:
         by_variant = {group.variant: group for group in block.groups}

@@ -74,9 +74,10 @@ def compare(
     )
     comparison = compare_runs(loaded, scoring, baseline=baseline, force=force,
                               references=reference_scores.parse(references))
+    is_terminal = sys.stdout.isatty()
     layout = render.Layout(
-        by=by, spec_differences=spec_diff, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
-        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+        by=by, spec_differences=spec_diff, color=is_terminal and "NO_COLOR" not in os.environ,
+        width=shutil.get_terminal_size().columns if is_terminal else None,
     )
     click.echo(render.FORMATS[fmt](comparison, layout), nl=False)
     if not comparison.num_used:

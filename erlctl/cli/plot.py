@@ -24,6 +24,7 @@ def _curves(loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dic
 def _diagnostics(
     loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
 ) -> Any:
+    del scoring  # every column has a panel
     from erlctl.analysis.figures.diagnostics import diagnostics
 
     return diagnostics(loaded.runs, **_line_options(choices), **look)

@@ -43,7 +43,7 @@ def write_run(
     """
     curve = np.linspace(10.0, 100.0, 10) if curve is None else np.asarray(curve, float)
     total_steps = total_steps or every * len(curve)
-    algorithm = algorithm or variant.split(",")[0].split("/")[-1]
+    algorithm = algorithm or variant.partition(",")[0].rpartition("/")[2]
     paths = RunPaths(Path(runs_dir) / name / variant / f"seed-{seed}")
     paths.root.mkdir(parents=True)
     paths.spec.write_text(_SPEC.format(
@@ -104,7 +104,9 @@ def _write_progress(
     table.close()
 
 
-def rising_curve(final: float, *, points: int = 10, noise: float = 0.0, seed: int = 0) -> np.ndarray:
+def rising_curve(
+    final: float, *, points: int = 10, noise: float = 0.0, seed: int = 0
+) -> np.ndarray:
     """Return a learning curve that ends at `final` exactly."""
     generator = np.random.default_rng(seed)
     x = np.linspace(0.0, 1.0, points)

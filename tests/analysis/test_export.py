@@ -13,7 +13,7 @@ from erlctl.errors import ErlctlError
 from tests.analysis import synthetic
 
 
-@pytest.fixture()
+@pytest.fixture
 def runs(runs_dir):
     synthetic.write_group(runs_dir, "dqn", [100.0, 110.0], spread=2.0)
     paths = synthetic.write_run(runs_dir, variant="dpp", seed=4)

@@ -20,8 +20,9 @@ def only_run(runs_dir):
 def test_a_run_says_what_it_is(runs_dir):
     synthetic.write_run(runs_dir, variant="munchausen_dqn", seed=3, episodes=5)
     run = only_run(runs_dir)
-    assert (run.source, run.experiment, run.variant, run.seed) == ("erlctl", "family", "munchausen_dqn", 3)
-    assert (run.environment, run.algorithm, run.status) == ("CartPole-v1", "munchausen_dqn", "complete")
+    assert (run.source, run.experiment, run.seed) == ("erlctl", "family", 3)
+    assert (run.variant, run.algorithm) == ("munchausen_dqn", "munchausen_dqn")
+    assert (run.environment, run.status) == ("CartPole-v1", "complete")
     assert run.protocol == "5 greedy episodes"
     assert run.total_steps == 10_000
 
@@ -52,7 +53,7 @@ def test_rows_without_a_value_are_no_points(runs_dir):
 
 def test_a_torn_last_line_is_left_out_and_said(runs_dir):
     paths = synthetic.write_run(runs_dir, curve=np.array([1.0, 2.0]))
-    with open(paths.evaluations, "a") as file:
+    with paths.evaluations.open("a") as file:
         file.write("3000,0,99")
     run = only_run(runs_dir)
     assert run.curve(data.RETURN)[0][-1] == 2000
@@ -68,7 +69,9 @@ def test_a_damaged_run_json_is_not_fatal(runs_dir, content):
     assert run.environment == "CartPole-v1"  # from the spec
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"a: [", b"\t", b"- 1", b"\xff\xfe", b"x: !!python/name:os.system y"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"a: [", b"\t", b"- 1", b"\xff\xfe", b"x: !!python/name:os.system y"]
+)
 def test_a_damaged_spec_is_not_fatal(runs_dir, content):
     paths = synthetic.write_run(runs_dir)
     paths.spec.write_bytes(content)
@@ -96,7 +99,8 @@ def test_reading_changes_nothing(runs_dir):
     synthetic.write_run(runs_dir)
 
     def state():
-        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in runs_dir.rglob("*")}
+        found = {path: path.stat() for path in runs_dir.rglob("*")}
+        return {path: (stat.st_mtime_ns, stat.st_size) for path, stat in found.items()}
 
     before = state()
     run = only_run(runs_dir)
@@ -111,7 +115,9 @@ def test_arguments_of_the_environment_make_it_another_environment(runs_dir):
     assert only_run(runs_dir).environment == "CartPole-v1(length=0.7)"
 
 
-@pytest.mark.parametrize("variant", ["dqn,CartPole-v1", "CartPole-v1,dqn", "dqn,environment.id=CartPole-v1"])
+@pytest.mark.parametrize(
+    "variant", ["dqn,CartPole-v1", "CartPole-v1,dqn", "dqn,environment.id=CartPole-v1"]
+)
 def test_the_environment_is_no_part_of_the_variants_name(runs_dir, variant):
     synthetic.write_run(runs_dir, variant=variant, algorithm="dqn")
     assert only_run(runs_dir).variant == "dqn"

@@ -16,10 +16,11 @@ from erlctl.analysis.scores import Scoring
 from tests.analysis import synthetic
 
 
-@pytest.fixture()
+@pytest.fixture
 def comparison(runs_dir):
     synthetic.write_group(runs_dir, "dqn", [100.0, 110, 120, 130, 140])
-    synthetic.write_group(runs_dir, "munchausen_dqn", [300.0, 310, 320, 330, 340], extra=", alpha: 0.9")
+    better = [300.0, 310, 320, 330, 340]
+    synthetic.write_group(runs_dir, "munchausen_dqn", better, extra=", alpha: 0.9")
     synthetic.write_run(runs_dir, variant="dqn", seed=9, status="diverged", reason="loss is nan")
     return compare(load([runs_dir, runs_dir / "missing"]), Scoring())
 
@@ -98,7 +99,9 @@ def test_latex_writes_a_minus_sign():
 
 def test_one_row_per_environment_on_request(runs_dir):
     for environment in ("CartPole-v0", "CartPole-v1"):
-        synthetic.write_group(runs_dir, "dqn", [1.0, 2, 3], name=environment, environment=environment)
+        synthetic.write_group(
+            runs_dir, "dqn", [1.0, 2, 3], name=environment, environment=environment
+        )
     text = shown(compare(load([runs_dir]), Scoring()), "table", by="environment")
     assert re.search(r"CartPole-v0 .*2\.00 \[.*\], n = 3", text)
 

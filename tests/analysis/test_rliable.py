@@ -1,4 +1,4 @@
-"""Aggregates, profiles and intervals against rliable (Agarwal et al. 2021), where it is installed."""
+"""Aggregates, profiles, intervals against rliable (Agarwal et al. 2021), where it is installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def test_aggregates_equal_rliable(shape, name, oracle):
 def test_probability_of_improvement_equals_rliable(shape):
     a, b = scores(shape, 1), np.round(scores(shape, 2), 1)  # ties
     a = np.round(a, 1)
-    ours = np.mean([statistics.probability_of_improvement(x, y) for x, y in zip(a.T, b.T, strict=True)])
+    pairs = zip(a.T, b.T, strict=True)
+    ours = np.mean([statistics.probability_of_improvement(x, y) for x, y in pairs])
     assert ours == pytest.approx(metrics.probability_of_improvement(a, b), rel=1e-12)
 
 
@@ -58,7 +59,7 @@ def test_stratified_resamples_spread_as_rliables(shape, name):
     function = statistics.AGGREGATES[name]
     estimates = bootstrap.stratified_estimates(list(values.T), function)
     ours = np.quantile(estimates, [0.025, 0.975])
-    np.random.seed(0)  # rliable draws from the global generator whatever it is given
+    np.random.seed(0)  # noqa: NPY002 - rliable draws from the global generator, whatever it is given
     oracle = {"mean": metrics.aggregate_mean, "iqm": metrics.aggregate_iqm}[name]
     _, intervals = library.get_interval_estimates(
         {"x": values}, lambda x: np.array([oracle(x)]), reps=10_000

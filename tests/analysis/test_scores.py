@@ -35,7 +35,7 @@ def test_at_reads_the_curve_as_it_was_then(runs_dir):
 
 
 def test_at_uses_unfinished_runs_that_got_there(runs_dir):
-    options = {"status": "failed", "reason": "boom", "curve": np.array([1.0, 3.0]), "total_steps": 9000}
+    options = {"status": "failed", "curve": np.array([1.0, 3.0]), "total_steps": 9000}
     assert scored(runs_dir, Scoring(at=2000), **options).value == 3.0
     late = score(load([runs_dir]).runs[0], Scoring(at=5000))
     assert "only measured up to step 2,000" in late.excluded
@@ -66,7 +66,8 @@ def test_a_run_that_did_not_complete_has_no_final_score_and_says_why(runs_dir, s
 
 
 def test_unfinished_runs_are_used_on_request_with_a_note(runs_dir):
-    found = scored(runs_dir, Scoring(include_unfinished=True), status="failed", reason="boom\nline 2")
+    scoring = Scoring(include_unfinished=True)
+    found = scored(runs_dir, scoring, status="failed", reason="boom\nline 2")
     assert found.value == 100.0
     assert found.note == "used although failed at step 10,000 of 10,000: boom line 2"
 

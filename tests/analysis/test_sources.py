@@ -17,9 +17,11 @@ def write_zoo(folder, *, seed=1, episodes=4, number=1):
     run = folder / "dqn" / f"CartPole-v1_{number}"
     (run / "CartPole-v1").mkdir(parents=True)
     np.savez(run / "evaluations.npz", timesteps=np.array([1000, 2000]),
-             results=np.full((2, episodes), 7.0) * [[1], [2]], ep_lengths=np.ones((2, episodes), int))
+             results=np.full((2, episodes), 7.0) * [[1], [2]],
+             ep_lengths=np.ones((2, episodes), int))
     (run / "CartPole-v1" / "args.yml").write_text(
-        f"!!python/object/apply:collections.OrderedDict\n- - - algo\n    - dqn\n- - seed\n  - {seed}\n"
+        "!!python/object/apply:collections.OrderedDict\n- - - algo\n    - dqn\n"
+        f"- - seed\n  - {seed}\n"
     )
     (run / "0.monitor.csv").write_text(
         '#{"t_start": 1.5, "env_id": "CartPole-v1"}\nr,l,t\n9.0,9,0.1\n11.0,11,0.2\n'
@@ -30,7 +32,7 @@ def write_zoo(folder, *, seed=1, episodes=4, number=1):
 def event_file(path, scalars):
     from tensorboard.compat.proto.event_pb2 import Event
 
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         for index, (tag, step, value) in enumerate(scalars):
             event = Event(wall_time=100.0 + index, step=step)
             event.summary.value.add(tag=tag, simple_value=value)
@@ -81,7 +83,8 @@ def test_a_damaged_evaluations_file_is_said_and_not_fatal(tmp_path, content):
 def test_spinning_ups_progress_is_read(tmp_path):
     folder = tmp_path / "ddpg" / "ddpg_s7"
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"exp_name": "ddpg", "seed": 7, "env_name": "Pendulum-v1"}))
+    config = {"exp_name": "ddpg", "seed": 7, "env_name": "Pendulum-v1"}
+    (folder / "config.json").write_text(json.dumps(config))
     (folder / "progress.txt").write_text(
         "Epoch\tAverageEpRet\tTotalEnvInteracts\tTime\tAverageTestEpRet\n"
         "0\t-900\t4000\t3.5\t-800\n1\t-500\t8000\t7.5\t-300\n2\t-40")
@@ -100,7 +103,8 @@ def test_cleanrls_event_files_are_read(tmp_path):
         ("eval/episodic_return", 0, 480.0), ("eval/episodic_return", 1, 500.0),
     ])
     (run,) = load([tmp_path]).runs
-    assert (run.environment, run.variant, run.seed, run.total_steps) == ("CartPole-v1", "c51", 5, 50_000)
+    assert (run.environment, run.variant, run.seed) == ("CartPole-v1", "c51", 5)
+    assert run.total_steps == 50_000
     np.testing.assert_allclose(run.curve(data.METRICS["return_mean"]), [[100, 49_987], [20, 400]])
     np.testing.assert_allclose(run.curve(data.RETURN), [[49_987], [490]])
     assert data.find_metric("my/own", [run]).column == "my/own"
@@ -137,6 +141,7 @@ def test_the_planned_steps_are_guessed_to_two_digits(last, planned):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("dqn_seed3", ("dqn", 3)), ("ddpg_s10", ("ddpg", 10)), ("exp_seed=4", ("exp", 4)), ("td3", ("td3", None))])
+    [("dqn_seed3", ("dqn", 3)), ("ddpg_s10", ("ddpg", 10)), ("exp_seed=4", ("exp", 4)),
+     ("td3", ("td3", None))])
 def test_seeds_are_read_from_names(name, expected):
     assert naming.split_seed(name) == expected

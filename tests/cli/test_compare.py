@@ -12,7 +12,7 @@ from tests.analysis import synthetic
 from tests.cli.helpers import erlctl
 
 
-@pytest.fixture()
+@pytest.fixture
 def family(runs_dir):
     synthetic.write_group(runs_dir, "dqn", [100.0, 110, 120, 130, 140])
     synthetic.write_group(runs_dir, "munchausen_dqn", [300.0, 310, 320, 330, 340])
@@ -71,7 +71,8 @@ def test_some_unusable_runs_are_listed_and_the_rest_is_compared(family):
     synthetic.write_run(family, variant="dqn", seed=9, status="failed", reason="boom")
     result = erlctl("compare", family)
     assert result.code == 0
-    assert "5/6" in result.out and "failed at step 10,000 of 10,000: boom" in result.out
+    assert "5/6" in result.out
+    assert "failed at step 10,000 of 10,000: boom" in result.out
 
 
 def test_json_can_be_read_by_a_script(family):

@@ -10,7 +10,8 @@ def test_what_was_written_is_printed(runs_dir, tmp_path):
     synthetic.write_group(runs_dir, "dqn", [1.0, 2.0])
     result = erlctl("export", runs_dir, "--to", "sb3", "-o", tmp_path / "zoo")
     assert result.code == 0
-    assert result.out.splitlines() == [str(tmp_path / "zoo" / "dqn" / f"CartPole-v1_{n}") for n in (1, 2)]
+    folder = tmp_path / "zoo" / "dqn"
+    assert result.out.splitlines() == [str(folder / f"CartPole-v1_{n}") for n in (1, 2)]
     result = erlctl("export", runs_dir, "--to", "csv", "-o", tmp_path / "tables")
     assert result.out.splitlines() == [
         str(tmp_path / "tables" / name) for name in ("evaluations.csv", "progress.csv")]

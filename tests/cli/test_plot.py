@@ -11,7 +11,7 @@ from tests.analysis import synthetic
 from tests.cli.helpers import erlctl
 
 
-@pytest.fixture()
+@pytest.fixture
 def family(runs_dir):
     for variant, shift in (("dqn", 0.0), ("munchausen_dqn", 200.0)):
         synthetic.write_group(runs_dir, variant, [shift + 100, shift + 110, shift + 120])

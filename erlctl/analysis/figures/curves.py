@@ -111,7 +111,7 @@ def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:
     row = sum(text.get_gid() == "n" for text in panel.texts)
     apart = 0.09 * np.ptp(aligned.x)
     shown: list[float] = []
-    label = []
+    label: list[str] = []
     for point in [0, *changes]:
         if not shown or aligned.x[point] - shown[-1] >= apart or point == changes[-1]:
             if shown and len(shown) > 1 and aligned.x[point] - shown[-1] < apart:

@@ -25,7 +25,7 @@ def diagnostics(
     smooth: int = 1, by_wall_time: bool = False, show_seeds: bool = False, style: str = "paper",
     size: tuple[float, float] | None = None, title: str | None = None,
 ) -> Figure:
-    """Draw several columns of progress.csv: one panel per column, one row of panels per environment.
+    """Draw columns of progress.csv: one panel per column, one row of panels per environment.
 
     Args:
         runs: Runs of any variants and environments.

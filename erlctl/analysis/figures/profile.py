@@ -10,9 +10,9 @@ import numpy as np
 from erlctl.analysis.bootstrap import CONFIDENCE
 from erlctl.analysis.comparison import Comparison
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import Floats, performance_profile
 from erlctl.errors import ErlctlError
-from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,9 +22,10 @@ def profile(
     comparison: Comparison, *, style: str = "paper", size: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw the fraction of runs that score more than tau (Agarwal et al. 2021), one line per variant.
+    """Draw the fraction of runs that score more than tau, one line per variant.
 
-    Panels are environments; the last one puts all together where scores can be normalised.
+    Performance profiles as of Agarwal et al. 2021 (arXiv:2108.13264). Panels are environments;
+    the last one puts all together where scores can be normalised.
 
     Args:
         comparison: From `comparison.compare`.
@@ -45,7 +46,8 @@ def profile(
         wanted.append(("all environments", "normalised score", strata))
     if not wanted:
         raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
-    variants = sorted({variant for _, _, by_variant in wanted for variant in by_variant}, key=natural)
+    found = {variant for _, _, by_variant in wanted for variant in by_variant}
+    variants = sorted(found, key=natural)
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
     with look_of.drawing(style) as look:

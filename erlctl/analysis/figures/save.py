@@ -34,10 +34,10 @@ def render(
         text_as_shapes: SVG only: outlines of the letters, which look the same everywhere, instead
             of text, which can be searched and edited.
     """
-    import matplotlib
+    import matplotlib as mpl
 
     stream = io.BytesIO()
-    with look_of.drawing(style), matplotlib.rc_context(
+    with look_of.drawing(style), mpl.rc_context(
         {"svg.fonttype": "path"} if text_as_shapes else {}
     ):
         figure.savefig(stream, format=file_format, metadata=dict(_METADATA[file_format]))

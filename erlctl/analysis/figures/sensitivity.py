@@ -11,10 +11,10 @@ from erlctl.analysis import specs
 from erlctl.analysis.data import Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.intervals import run_interval
+from erlctl.analysis.numbers import natural
 from erlctl.analysis.scores import Scoring, score
 from erlctl.analysis.statistics import STATISTICS
 from erlctl.errors import ErlctlError, UnknownNameError
-from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +135,7 @@ def _series(
 
 
 def _scale(positions: Sequence[float | str]) -> Any:
-    """ "log", "linear", or the list of names of a categorical axis."""
+    """Return "log", "linear", or the list of names of a categorical axis."""
     if any(isinstance(position, str) for position in positions):
         return sorted({str(position) for position in positions}, key=natural)
     numbers = [float(position) for position in positions]

@@ -63,7 +63,7 @@ def pens(variants: Sequence[str]) -> dict[str, Pen]:
 @contextmanager
 def drawing(style: str) -> Iterator[Look]:
     """Apply a style while a figure is made: real fonts, no date, the same bytes every time."""
-    import matplotlib
+    import matplotlib as mpl
 
     look = LOOKS[style]
     settings = {
@@ -78,7 +78,7 @@ def drawing(style: str) -> Iterator[Look]:
         "svg.hashsalt": "erlctl", "axes.unicode_minus": True, "text.usetex": False,
         "text.parse_math": False,
     }
-    with matplotlib.rc_context(settings):
+    with mpl.rc_context(settings):
         yield look
 
 

@@ -11,9 +11,9 @@ from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.groups import Group
 from erlctl.analysis.intervals import Interval
+from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import Floats
 from erlctl.errors import ErlctlError
-from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +28,8 @@ _WHISKERS = (
 
 
 def aggregate(
-    comparison: Comparison, *, statistics: Sequence[str] = ("mean", "iqm", "median"), style: str = "paper",
-    size: tuple[float, float] | None = None, title: str | None = None,
+    comparison: Comparison, *, statistics: Sequence[str] = ("mean", "iqm", "median"),
+    style: str = "paper", size: tuple[float, float] | None = None, title: str | None = None,
 ) -> Figure:
     """Draw one point with its interval per variant: rows are variants, panels are statistics.
 

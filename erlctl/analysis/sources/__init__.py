@@ -29,7 +29,8 @@ def discover(path: Path) -> Iterator[Run]:
         if count > _MAX_FOLDERS:
             return
         level = folder.rstrip(os.sep).count(os.sep) - base_level
-        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".") and level < _MAX_LEVELS)
+        visible = (name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(visible) if level < _MAX_LEVELS else []
         if path.is_file():
             files, subfolders[:] = [path.name], []
         for reader in READERS:

@@ -10,6 +10,7 @@ import numpy as np
 
 from erlctl.analysis.data import Columns, Run
 from erlctl.analysis.sources import naming
+from erlctl.analysis.statistics import Floats
 
 _MAX_BYTES = 64 * 2**20
 _NAMES = {
@@ -49,14 +50,14 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             found = json.loads(file.read(2**20))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _rows(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+def _rows(path: Path) -> tuple[dict[str, Floats], list[str]]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return {}, [f"{path.name}: more than {_MAX_BYTES} bytes; not read"]

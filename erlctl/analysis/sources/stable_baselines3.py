@@ -15,6 +15,7 @@ from erlctl.analysis.sources import naming
 from erlctl.runs import tables
 
 _MAX_BYTES = 512 * 2**20
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
 _ARGS_SEED = re.compile(r"^- - seed\n\s+- (\d+)$", re.MULTILINE)
 _LOGGER = {
     "time/total_timesteps": "step", "rollout/ep_rew_mean": "return_mean",
@@ -43,7 +44,7 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
 
 
 def _protocol(evaluation: Columns) -> str:
-    """How many episodes; whether SB3 took the mode or a sample is not written, the default is it."""
+    """How many episodes; whether they were greedy is not written, but it is the default."""
     if not evaluation:
         return "no evaluation"
     episodes = int(np.max(np.unique(evaluation["step"], return_counts=True)[1]))
@@ -51,7 +52,7 @@ def _protocol(evaluation: Columns) -> str:
 
 
 def _identity(folder: Path, monitors: list[str]) -> tuple[str, str, int | None]:
-    """Environment, algorithm and seed: RL-Zoo's logs/<algo>/<env>_<n>, else the monitor's header."""
+    """Environment, algorithm, seed: RL-Zoo's logs/<algo>/<env>_<n>, else the monitor's header."""
     from_monitor = _monitor_environment(folder / monitors[0]) if monitors else None
     name, number = naming.split_number(folder.name)
     arguments = folder / name / "args.yml"
@@ -63,7 +64,7 @@ def _identity(folder: Path, monitors: list[str]) -> tuple[str, str, int | None]:
 
 def _zoo_seed(arguments: Path) -> int | None:
     try:
-        with open(arguments, encoding="utf-8", errors="replace") as file:
+        with arguments.open(encoding="utf-8", errors="replace") as file:
             match = _ARGS_SEED.search(file.read(2**20))
     except OSError:
         return None
@@ -72,7 +73,7 @@ def _zoo_seed(arguments: Path) -> int | None:
 
 def _monitor_environment(path: Path) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             header = json.loads(file.readline(65_536).removeprefix("#"))
     except (OSError, ValueError, RecursionError):
         return None
@@ -94,7 +95,7 @@ def _evaluations(path: Path) -> tuple[Columns, list[str]]:
                    "return": results.astype(float).ravel()}
         if lengths is not None and lengths.shape == results.shape:
             columns["length"] = lengths.astype(float).ravel()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except _UNREADABLE as error:
         return {}, [f"{path.name}: {error}"]
     return columns, []
 

@@ -142,7 +142,7 @@ def _records(path: Path) -> Iterator[bytes]:
 
     Checksums are not verified: a torn end shows in the length, other damage in the message.
     """
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while len(header := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", header[:8])
             if length > _MAX_RECORD:
