@@ -5,7 +5,7 @@
     python benchmarks/environments.py --rounds 1 --seconds 0.2     whether it runs at all
 
 Ours: `act` on all environments side by side in one XLA loop, ended episodes restarted, every
-observation and reward read. The original: `step` (MinAtar: `act` and `state`) and `reset` in Python.
+observation and reward kept. The original: `step` (MinAtar: `act` and `state`) and `reset` in Python.
 Both draw their actions. Rounds alternate; the table shows medians. Exit code 1: a bar was missed.
 """
 
@@ -54,14 +54,17 @@ def ours(environment_id: str, num_envs: int) -> Callable[[float], float]:
     choices = generator(1)
 
     @tf.function(jit_compile=True, autograph=False)
-    def run(num_turns: tf.Tensor) -> tf.Tensor:
-        def turn(index: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def run(num_turns: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def turn(
+            index: tf.Tensor, total: tf.Tensor, _: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # The observation is written to memory, as into a replay, or XLA would not compute it.
             after = environment.act(inspection.random_actions(environment, choices))
-            seen += tf.reduce_sum(after.reward)
-            return index + 1, seen + tf.reduce_sum(tf.cast(after.observation, tf.float32))
+            return index + 1, total + after.reward, after.observation
 
-        return tf.while_loop(lambda index, _: index < num_turns, turn, (0, 0.0),
-                             parallel_iterations=1)[1]
+        start = (0, tf.zeros([num_envs]), environment.current_time_step().observation)
+        return tf.while_loop(lambda index, *_: index < num_turns, turn, start,
+                             parallel_iterations=1)
 
     environment.reset()
     run(tf.constant(1))  # compiles
@@ -70,7 +73,7 @@ def ours(environment_id: str, num_envs: int) -> Callable[[float], float]:
         turns = 200
         while True:
             begin = time.perf_counter()
-            run(tf.constant(turns)).numpy()
+            run(tf.constant(turns))[1].numpy()
             taken = time.perf_counter() - begin
             if taken > seconds / 2:
                 return turns * num_envs / taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -97,8 +98,12 @@ class MinAtarGame(CompiledEnvironment):
 
     def observe(self, state: State) -> tf.Tensor:
         """Return the channels, uint8 [N, 10, 10, C]."""
-        planes = [tf.cast(plane, tf.uint8) for plane in self.channels(state)]
-        return tf.stack(planes, axis=-1)
+        # Bit c of a cell's number is channel c: XLA computes this several times faster than a stack,
+        # whose elements each have to find out which plane they come from.
+        bits = [tf.where(plane, 1 << c, 0) for c, plane in enumerate(self.channels(state))]
+        cells = functools.reduce(tf.bitwise.bitwise_or, bits)
+        channel = tf.bitwise.left_shift(1, tf.range(self.num_channels))
+        return tf.cast((cells[..., tf.newaxis] & channel) != 0, tf.uint8)
 
     @abc.abstractmethod
     def start(self, draws: tf.Tensor) -> State:

@@ -14,13 +14,18 @@ Enemy bullets hit nothing but the player, so a board per direction says all abou
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
-from erlctl.environments.compiled.minatar.game import cell, marked
+from erlctl.environments.compiled.minatar.game import SIZE, cell
 
 FRIENDLY, DIVERS, ENEMIES = 2, 2, 30  # slots
 SEA_ROWS = 8  # rows 1 to 8; enemies and divers live there
+
+# Ten counters up to ENEMIES + DIVERS fit into an int64.
+_COUNTER_BITS = 6
+_ONE, _MASK = np.int64(1), np.int64(2**_COUNTER_BITS - 1)
 
 _SLOTS = {
     "friendly": (FRIENDLY, ("x", "y"), ("rightwards", "present")),
@@ -87,9 +92,17 @@ def board(
 
 
 def any_cell(y: tf.Tensor, x: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """Return bool [N, 8, 10], true where one of the slots [N, S] that are `present` is."""
-    row = marked(y - 1, SEA_ROWS) & present[..., tf.newaxis]
-    return tf.reduce_any(row[..., :, tf.newaxis] & marked(x)[..., tf.newaxis, :], axis=1)
+    """Return bool [N, 8, 10], true where one of the slots [N, S] that are `present` is.
+
+    A number per row holds a counter of six bits for each column, so that XLA adds S numbers per row
+    instead of combining S boards.
+    """
+    inside = present & (x >= 0) & (x < SIZE)
+    unit = tf.where(inside, tf.bitwise.left_shift(_ONE, tf.cast(_COUNTER_BITS * x, tf.int64)), 0)
+    here = tf.equal(y[:, tf.newaxis, :] - 1, tf.range(SEA_ROWS)[:, tf.newaxis])  # [N, 8, S]
+    counters = tf.reduce_sum(tf.where(here, unit[:, tf.newaxis, :], 0), axis=-1)
+    column = tf.bitwise.left_shift(_MASK, tf.range(SIZE, dtype=tf.int64) * _COUNTER_BITS)
+    return (counters[..., tf.newaxis] & column) != 0
 
 
 def friendly_board(state: State) -> tf.Tensor:

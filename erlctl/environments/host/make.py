@@ -1,0 +1,142 @@
+"""Environment sections -> vectors of environments; imports the backend's package."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from erlctl.environments.host import backends
+from erlctl.environments.host.base import VectorEnvironment
+from erlctl.environments.host.inline import InlineVector
+from erlctl.environments.host.single import Single, adapt
+from erlctl.environments.host.task import Limited, Repeated, StickyVector
+from erlctl.errors import EnvironmentFault, ErlctlError, UnknownNameError
+from erlctl.options.wrappers import Wrappers
+from erlctl.spec.schema import EnvironmentSection
+
+
+def make_vector(
+    section: EnvironmentSection, num_envs: int, *, draws: bool = False
+) -> VectorEnvironment:
+    """Return `num_envs` environments with the wrappers that change the task.
+
+    Args:
+        section: Which, and how.
+        num_envs: N, whatever the section says.
+        draws: Whether `render` will be asked for; some environments must know when they are made.
+
+    Raises:
+        ErlctlError: The package is missing, the environment is unknown, or no agent can use it.
+        EnvironmentFault: Its constructor raised.
+    """
+    backend = backends.resolve(section)
+    backends.require(backend)
+    if backend == "envpool":
+        from erlctl.environments.host.envpool import EnvPoolVector
+
+        vector: VectorEnvironment = EnvPoolVector(section, num_envs)
+    elif section.vectorise == "subprocess" and not draws:
+        from erlctl.environments.host.subprocess import SubprocessVector
+
+        vector = SubprocessVector(section, num_envs)
+    else:
+        vector = make_inline(section, num_envs, draws=draws)
+    sticky = section.wrappers.sticky_actions
+    return StickyVector(vector, sticky) if sticky else vector
+
+
+def make_inline(section: EnvironmentSection, num_envs: int, *, draws: bool = False) -> InlineVector:
+    """Return `num_envs` environments in this process, with action repeat and time limit."""
+    make = _MAKERS[backends.resolve(section)]
+    singles = []
+    for _ in range(num_envs):
+        try:
+            singles.append(_wrapped(make(section, draws), section.wrappers))
+        except ErlctlError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a constructor does wrong
+            problem = f"cannot be made: {type(error).__name__}: {error}"
+            raise EnvironmentFault(section.id, problem, fix=_fix(error)) from error
+    return InlineVector(section.id, singles, section.step_timeout)
+
+
+def _fix(error: BaseException) -> str | None:
+    if isinstance(error, TypeError):
+        return "compare environment.kwargs with the environment's arguments"
+    if isinstance(error, ImportError) or type(error).__name__ == "DependencyNotInstalled":
+        return "install the package that the environment needs"
+    return None
+
+
+def _wrapped(single: Single, wrappers: Wrappers) -> Single:
+    if wrappers.action_repeat > 1:
+        single = Repeated(single, wrappers.action_repeat)
+    if wrappers.time_limit is not None:
+        single = Limited(single, wrappers.time_limit)
+    return single
+
+
+def _gym(section: EnvironmentSection, draws: bool) -> Single:
+    del draws  # Gym 0.23 asks for the mode when it draws
+    import gym
+
+    try:
+        env = gym.make(section.id, **section.kwargs)
+    except (gym.error.UnregisteredEnv, gym.error.Error) as error:
+        raise _unknown(section, error, list(gym.envs.registry.env_specs)) from error
+    _replace_limit(env, section.wrappers)
+    return adapt(env, section.id)
+
+
+def _replace_limit(env: Any, wrappers: Wrappers) -> None:  # noqa: ANN401
+    """Let `wrappers.time_limit` replace Gym's own limit, which `make` cannot be told."""
+    while wrappers.time_limit is not None and env is not env.unwrapped:
+        if type(env).__name__ == "TimeLimit":
+            # Counted before actions are repeated.
+            env._max_episode_steps = wrappers.time_limit * wrappers.action_repeat
+            return
+        env = env.env
+
+
+def _gymnasium(section: EnvironmentSection, draws: bool) -> Single:
+    import gymnasium
+
+    wrappers = section.wrappers
+    options: dict[str, Any] = {"render_mode": "rgb_array"} if draws else {}
+    if wrappers.time_limit is not None:
+        options["max_episode_steps"] = wrappers.time_limit * wrappers.action_repeat
+    try:
+        # Its checker wraps every step and warns on stderr; the vector has checks of its own.
+        env = gymnasium.make(section.id, disable_env_checker=True, **options, **section.kwargs)
+    except gymnasium.error.Error as error:
+        raise _unknown(section, error, list(gymnasium.registry)) from error
+    return adapt(env, section.id)
+
+
+def _unknown(section: EnvironmentSection, error: Exception, known: list[str]) -> Exception:
+    if section.id in known or type(error).__name__ == "DependencyNotInstalled":
+        return error
+    return UnknownNameError(f"{section.backend} environment", section.id, known)
+
+
+def _python(section: EnvironmentSection, draws: bool) -> Single:
+    del draws
+    module_name, _, name = section.id.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        raise ErlctlError(
+            f"environment {section.id}: {error}",
+            fix="install the package, or run from the folder that holds the module",
+        ) from error
+    except AttributeError as error:
+        raise ErlctlError(
+            f"environment {section.id}: {error}", fix="write module:factory"
+        ) from error
+    return adapt(factory(**section.kwargs), section.id)
+
+
+_MAKERS: Mapping[str, Callable[[EnvironmentSection, bool], Single]] = {
+    "gym": _gym, "gymnasium": _gymnasium, "python": _python,
+}
