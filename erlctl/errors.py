@@ -5,6 +5,7 @@
     |- DomainError (2)          one number outside its domain, raised where the value is made
     |- UnknownNameError (2)     a name that no registry holds
     |- SpecChangedError (2)     the run directory belongs to another spec
+    |- EnvironmentFault (1)     an environment broke its promises; the run failed
     |- SomeRunsFailedError (3)
     |- DivergedError (4)        loss, reward, observation or weights not finite
     |- DamagedError (5)         no usable data left, nothing was deleted
@@ -99,6 +100,28 @@ class SpecChangedError(ErlctlError):
     """A run directory holds another spec than the one asked for."""
 
     exit_code = 2
+
+
+class EnvironmentFault(ErlctlError):  # noqa: N818 - the environment's fault
+    """An environment raised, hung, or returned what it must not.
+
+    Args:
+        environment: Id of the environment.
+        problem: What it did, a sentence without a subject: "raised ValueError: ...".
+        index: Which of the environments side by side, or None where all are concerned.
+        step: Step of the episode, or None outside of an episode.
+        action: The action it was given, or None.
+        fix: How to mend it.
+    """
+
+    def __init__(
+        self, environment: str, problem: str, *, index: int | None = None,
+        step: int | None = None, action: object = None, fix: str | None = None,
+    ) -> None:
+        parts = [f"{name} {value}" for name, value in
+                 (("copy", index), ("step", step), ("action", action)) if value is not None]
+        where = f" ({', '.join(parts)})" if parts else ""
+        super().__init__(f"environment {environment}{where} {problem}", fix=fix)
 
 
 class SomeRunsFailedError(ErlctlError):

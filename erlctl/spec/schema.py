@@ -26,6 +26,7 @@ from erlctl.algorithms._base import Algorithm
 from erlctl.fields import (
     AT_LEAST_ONE,
     NON_NEGATIVE,
+    POSITIVE,
     UNIT_OPEN_LOW,
     Choice,
     Interval,
@@ -36,6 +37,7 @@ from erlctl.fields import (
 from erlctl.options.networks import Mlp
 from erlctl.options.optimizers import Adam
 from erlctl.options.policies import Greedy, PolicySection
+from erlctl.options.wrappers import Wrappers
 
 SCHEMA_VERSION = 1
 NAME = Text(
@@ -64,6 +66,13 @@ class EnvironmentSection(Options):
     )
     num_envs: int = option(1, "Environments stepped side by side.", domain=AT_LEAST_ONE)
     kwargs: Mapping[str, Scalar] = option(doc="Arguments of the environment.", factory=dict)
+    wrappers: Wrappers = option(Wrappers(), "Changes of the environment (host backends only).")
+    vectorise: Literal["inline", "subprocess"] = option(
+        "inline", "Where host environments are stepped: in the run's own process, or in others."
+    )
+    step_timeout: float = option(
+        60.0, "Seconds after which a host environment counts as hung.", domain=POSITIVE
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

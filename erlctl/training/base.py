@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tf_agents.policies import policy_saver
 from tf_agents.trajectories import trajectory
 
 from erlctl.agents import build_agent
@@ -20,7 +19,7 @@ from erlctl.agents.base import AgentContext
 from erlctl.agents.policies import Clock
 from erlctl.errors import ErlctlError
 from erlctl.spec.schema import RunSpec
-from erlctl.training import seeding
+from erlctl.training import export, seeding
 from erlctl.training.chunk import Chunk, Episodes, EpisodeSums
 from erlctl.training.compilation import use_xla
 from erlctl.training.seeding import Stream
@@ -47,7 +46,7 @@ class TrainingProgram(abc.ABC):
         collect_policy: Behaviour policy.
     """
 
-    def __init__(self, run: RunSpec, time_step_spec: Any, action_spec: Any) -> None:  # noqa: ANN401
+    def __init__(self, run: RunSpec, time_step_spec: Any, action_spec: Any) -> None:
         self.run = run
         self.is_xla = use_xla(run)
         self._time_step_spec, self._action_spec = time_step_spec, action_spec
@@ -67,7 +66,7 @@ class TrainingProgram(abc.ABC):
         )
         self._pristine: dict[str, np.ndarray] = {}
 
-    def _build_agent(self) -> Any:  # noqa: ANN401 - a TrainableAgent
+    def _build_agent(self) -> Any:
         run = self.run
         kind = "discrete" if self._action_spec.dtype.is_integer else "continuous"
         if run.agent.action_kind != kind:
@@ -103,13 +102,13 @@ class TrainingProgram(abc.ABC):
     def remember_pristine(self) -> None:
         """Keep the values that every fresh run starts from; the replay starts from zeros."""
         self._pristine = {
-            name: np.array(variable) for name, variable in self.state().items()
+            name: np.array(variable) for name, variable in self.variables().items()
             if name not in self.replay_names
         }
 
     def start(self, seed: int) -> None:
         """Make this a fresh run with `seed`; nothing is compiled again."""
-        for name, variable in self.state().items():
+        for name, variable in self.variables().items():
             value = self._pristine.get(name)
             variable.assign(tf.zeros_like(variable) if value is None else value)
         for stream, generator in self.generators.items():
@@ -126,8 +125,12 @@ class TrainingProgram(abc.ABC):
         """Gradient updates done."""
         return int(self.agent.train_step_counter.numpy())
 
-    def state(self) -> dict[str, tf.Variable]:
-        """Return stable name -> variable: exactly what the run is."""
+    def state(self) -> dict[str, Any]:
+        """Return stable name -> variable or NumPy array: exactly what the run is."""
+        return dict(self.variables())
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Return stable name -> variable: what of the state TensorFlow holds."""
         groups: dict[str, Mapping[str, tf.Variable]] = {
             "counters": self._counters,
             "generators": {s.name.lower(): g.state for s, g in self.generators.items()},
@@ -178,7 +181,7 @@ class TrainingProgram(abc.ABC):
     def export_policy(self, folder: str) -> None:
         """Write the evaluation policy as a TF-Agents SavedModel (`tf.saved_model.load`)."""
         policy = self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0)
-        policy_saver.PolicySaver(policy).save(folder)
+        export.export_policy(policy, folder)
 
     def update(self, batch: trajectory.Transition) -> None:
         """One update of the agent; sums its losses and notes the first that is not finite."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -27,10 +27,12 @@ class Film:
     Attributes:
         states: The environment's state before each step and at the end, name -> array.
         total: Undiscounted return.
+        frames: Pictures that a host environment drew itself, uint8 [H, W, 3]; then no states.
     """
 
     states: list[dict[str, np.ndarray]]
     total: float
+    frames: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Evaluator:
         seed: Seed of the run.
     """
 
-    def __init__(self, run: RunSpec, agent: Any, step: tf.Variable, *, xla: bool) -> None:  # noqa: ANN401
+    def __init__(self, run: RunSpec, agent: Any, step: tf.Variable, *, xla: bool) -> None:
         self.seed = run.seed
         self._run = run
         self._agent = agent
@@ -139,7 +141,7 @@ class Evaluator:
         return _Stage(environment, policy, episodes)
 
 
-def _play(environment: Any, policy: Any, num_episodes: int) -> tuple[tf.Tensor, tf.Tensor]:  # noqa: ANN401
+def _play(environment: Any, policy: Any, num_episodes: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Return (returns, lengths) of the first episode of each environment."""
     environment.reset()
 

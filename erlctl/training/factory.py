@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from erlctl.environments.host import backends
+from erlctl.errors import ErlctlError
 from erlctl.spec.schema import RunSpec
 from erlctl.training.base import TrainingProgram
-from erlctl.training.program import Program
 
 
 def make_program(run: RunSpec) -> TrainingProgram:
-    """Return the program of a run, at step 0 with the run's seed."""
-    return Program(run)
+    """Return the program of a run, at step 0 with the run's seed.
+
+    Raises:
+        ErlctlError: The environment section asks for what its backend has not.
+    """
+    for path, problem in backends.problems(run.environment):
+        raise ErlctlError(f"environment.{path}: {problem}")
+    if backends.resolve(run.environment) == "compiled":
+        from erlctl.training.program import Program
+
+        return Program(run)
+    from erlctl.training.host_program import HostProgram
+
+    return HostProgram(run)
