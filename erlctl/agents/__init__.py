@@ -1,4 +1,4 @@
-"""TF-Agents agents of the regularised family; `AGENT_BASES` maps a declaration's base to its builder."""
+"""TF-Agents agents of the regularised family; `AGENT_BASES` maps a base to its module."""
 
 from __future__ import annotations
 

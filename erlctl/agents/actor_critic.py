@@ -206,7 +206,9 @@ class DiscreteActorCriticAgent(tf_agent.TFAgent):
         return tf.add_n(
             [
                 tf.reduce_mean(
-                    self._element_loss(target, values.take_action(critic(inputs)[0], action_step.action))
+                    self._element_loss(
+                        target, values.take_action(critic(inputs)[0], action_step.action)
+                    )
                 )
                 for critic in self._critics
             ]
@@ -224,7 +226,7 @@ class DiscreteActorCriticAgent(tf_agent.TFAgent):
             terms.temperature_loss(self._log_temperature, entropy, self._target_entropy)
         )
 
-    def _train(self, experience: trajectory.Transition, weights: Any) -> tf_agent.LossInfo:  # noqa: ANN401
+    def _train(self, experience: trajectory.Transition, weights: Any) -> tf_agent.LossInfo:
         assert weights is None, "importance weights are not supported"
         critic = self._descend("critic", self._critic_weights(), self._critic_loss, experience)
         actor = self._descend("actor", self._actor.trainable_weights, self._actor_loss, experience)
@@ -238,7 +240,7 @@ class DiscreteActorCriticAgent(tf_agent.TFAgent):
         return tf_agent.LossInfo(critic, ActorCriticLossInfo(actor, temperature))
 
     def _descend(
-        self, name: str, variables: list[tf.Variable], loss_of: Any,  # noqa: ANN401
+        self, name: str, variables: list[tf.Variable], loss_of: Any,
         experience: trajectory.Transition,
     ) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -24,8 +24,10 @@ from erlctl.agents.base import (
 )
 from erlctl.agents.policies import Clock, preference_policy
 from erlctl.agents.regularised_dqn import dqn_arguments
+from erlctl.algorithms._base import Backup
 from erlctl.fields import Options
 from erlctl.maths import diagnostics as diagnostics_lib
+from erlctl.maths import targets
 from erlctl.maths.companion_rules import COMPANION_RULES, Outputs
 
 
@@ -55,13 +57,13 @@ class CompanionAgent(dqn_agent.DqnAgent):
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
-        action_spec: Any,  # noqa: ANN401
-        q_network: Any,  # noqa: ANN401
+        action_spec: Any,
+        q_network: Any,
         *,
-        algorithm: Any,  # noqa: ANN401
-        companion_network: Any,  # noqa: ANN401
-        companion_optimizer: Any,  # noqa: ANN401
-        **kwargs: Any,  # noqa: ANN401
+        algorithm: Any,
+        companion_network: Any,
+        companion_optimizer: Any,
+        **kwargs: Any,
     ) -> None:
         super().__init__(time_step_spec, action_spec, q_network, **kwargs)
         self.algorithm = algorithm
@@ -132,8 +134,21 @@ class CompanionAgent(dqn_agent.DqnAgent):
             preferences, target, self._own_temperature(), mask
         )
         return {
-            **figures, "q_mean": tf.reduce_mean(at.q), "gradient_norm": global_norm(gradients)
+            **figures,
+            "q_mean": diagnostics_lib.mean_over_legal(at.q, mask),
+            "clipped_fraction": targets.clipped_fraction(
+                self._clip_of_log_policy(), target, transition.action_step.action, mask
+            ),
+            "gradient_norm": global_norm(gradients),
         }
+
+    def _clip_of_log_policy(self) -> Backup:
+        """What is clipped where C is t * log pi, in the one-network family's terms."""
+        declaration = self._declaration
+        return Backup(
+            operator="logsumexp", temperature=declaration.kl_coefficient, gap_scale=1.0,
+            gap_range=(declaration.log_policy_clip, None),
+        )
 
     def _own_temperature(self) -> tf.Tensor:
         return self._rule.temperature(self._declaration, self._syncs())
@@ -148,7 +163,8 @@ class CompanionAgent(dqn_agent.DqnAgent):
             self._target_companion_network,
         )
         # What a rule does not read is pruned when the update is compiled.
-        return Outputs(*(network(inputs)[0] for network in networks), mask=mask)
+        q, q_target, companion, companion_target = (network(inputs)[0] for network in networks)
+        return Outputs(q, q_target, companion, companion_target, mask)
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -157,30 +173,31 @@ class CompanionAgent(dqn_agent.DqnAgent):
         )
 
     def _get_target_updater(self, tau: float = 1.0, period: int = 1) -> common.Periodically:
-        pairs = (
-            lambda: (self._q_network, self._target_q_network),
-            lambda: (self._companion_network, self._target_companion_network),
-        )
-
         def update() -> tf.Operation:
+            # Upstream's constructor asks for this before there is a companion; it runs later.
+            pairs = (
+                (self._q_network, self._target_q_network),
+                (self._companion_network, self._target_companion_network),
+            )
             updates = [
                 common.soft_variables_update(online.variables, target.variables, tau)
-                for online, target in (pair() for pair in pairs)
+                for online, target in pairs
             ]
             return tf.group(*updates, self._num_syncs.assign_add(1))
 
         return common.Periodically(update, period, "synchronise_targets")
 
-    def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:  # noqa: ANN401
+    def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:
         del info
         at = self._outputs(next_time_steps.observation)
         return self._rule.next_value(self._declaration, at, self._syncs())
 
-    def _train(self, experience: trajectory.Transition, weights: Any) -> tf_agent.LossInfo:  # noqa: ANN401
+    def _train(self, experience: trajectory.Transition, weights: Any) -> tf_agent.LossInfo:
         # The companion first: upstream's update of Q ends with the synchronisation of both.
         companion_loss = self._train_companion(experience)
         info = super()._train(experience, weights)
-        return info._replace(extra=CompanionLossInfo(*info.extra, companion_loss))
+        extra = CompanionLossInfo(info.extra.td_loss, info.extra.td_error, companion_loss)
+        return info._replace(extra=extra)
 
     def _train_companion(self, experience: trajectory.Transition) -> tf.Tensor:
         step, action_step, _ = self._as_transition(experience)

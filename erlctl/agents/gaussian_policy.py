@@ -34,9 +34,9 @@ class SquashedGaussianPolicy(tf_policy.TFPolicy):
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
-        action_spec: Any,  # noqa: ANN401
+        action_spec: Any,
         gaussian: Gaussian,
-        network: Any,  # noqa: ANN401
+        network: Any,
         clock: Clock | None,
         *,
         samples: bool,
@@ -59,7 +59,7 @@ class SquashedGaussianPolicy(tf_policy.TFPolicy):
         return list(self._network.variables)
 
     def _action(
-        self, time_step: ts.TimeStep, policy_state: Any, seed: Any  # noqa: ANN401
+        self, time_step: ts.TimeStep, policy_state: Any, seed: Any
     ) -> policy_step.PolicyStep:
         del seed  # TF-Agents' hidden randomness is not used.
         loc, scale = self._gaussian(time_step.observation)

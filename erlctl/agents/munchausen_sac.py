@@ -88,7 +88,7 @@ class MunchausenSacAgent(sac_agent.SacAgent):
     def acting_policy(
         self, options: Options, clock: Clock | None, *, random_steps: int = 0
     ) -> tf_policy.TFPolicy:
-        """Return the mean action for greedy sections and draws from the actor for Boltzmann ones."""
+        """Return the mean action for greedy sections, draws from the actor for Boltzmann ones."""
         samples = hasattr(options, "temperature")
         epsilon = getattr(options, "epsilon", None)
         is_random = samples or epsilon is not None or random_steps > 0
@@ -161,7 +161,7 @@ class MunchausenSacAgent(sac_agent.SacAgent):
 
     def critic_loss(
         self, time_steps: ts.TimeStep, actions: tf.Tensor, next_time_steps: ts.TimeStep,
-        *args: Any, **kwargs: Any,  # noqa: ANN401
+        *args: Any, **kwargs: Any,
     ) -> tf.Tensor:
         """Return upstream's critic loss with the bonus in the reward; a scalar."""
         bonus = self._bonus
@@ -213,14 +213,14 @@ class MunchausenSacAgent(sac_agent.SacAgent):
         loc, log_scale = tf.split(self._actor_network(observation)[0], 2, axis=-1)
         return loc, tf.exp(tf.clip_by_value(log_scale, *_LOG_SCALE))
 
-    def _actor_policy(self, **arguments: Any) -> tf_policy.TFPolicy:  # noqa: ANN401
+    def _actor_policy(self, **arguments: Any) -> tf_policy.TFPolicy:
         # What upstream keeps as `policy`: greedy; training asks `_actions_and_log_probs`.
         return SquashedGaussianPolicy(
             arguments["time_step_spec"], arguments["action_spec"], self._gaussian,
             arguments["actor_network"], None, samples=False,
         )
 
-    def _convert_optimizer_to_legacy(self, optimizer: Any) -> Any:  # noqa: ANN401
+    def _convert_optimizer_to_legacy(self, optimizer: Any) -> Any:
         # Upstream would take Keras' legacy optimisers, which are slower inside XLA.
         return optimizer
 

@@ -58,9 +58,9 @@ class PreferencePolicy(tf_policy.TFPolicy):
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
-        action_spec: Any,  # noqa: ANN401
+        action_spec: Any,
         preferences: Preferences,
-        network: Any,  # noqa: ANN401
+        network: Any,
         clock: Clock | None,
         *,
         epsilon: Schedule | None = None,
@@ -96,7 +96,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
         return list(self._network.variables)
 
     def _action(
-        self, time_step: ts.TimeStep, policy_state: Any, seed: Any  # noqa: ANN401
+        self, time_step: ts.TimeStep, policy_state: Any, seed: Any
     ) -> policy_step.PolicyStep:
         del seed  # TF-Agents' hidden randomness is not used.
         preferences, mask = self._preferences(time_step.observation)
@@ -107,17 +107,19 @@ class PreferencePolicy(tf_policy.TFPolicy):
         return policy_step.PolicyStep(tf.cast(action, self.action_spec.dtype), policy_state, ())
 
     def _distribution(
-        self, time_step: ts.TimeStep, policy_state: Any  # noqa: ANN401
+        self, time_step: ts.TimeStep, policy_state: Any
     ) -> policy_step.PolicyStep:
+        if self._clock is None:
+            # A distribution in a SavedModel could be loaded only beside TensorFlow Probability.
+            raise NotImplementedError("a policy without random numbers gives actions only")
         preferences, mask = self._preferences(time_step.observation)
-        if self._temperature is None or self._clock is None:
+        if self._temperature is None:
             probabilities = policies.greedy_policy(preferences, mask)
         else:
             now = _temperature_now(self._temperature, self._clock.step.read_value())
             probabilities = tf.exp(policies.log_policy(preferences, now, mask))
-        if self._clock is not None:
-            epsilon = self.epsilon_at(self._clock.step.read_value())
-            probabilities = policies.mix_with_uniform(probabilities, epsilon, mask)
+        epsilon = self.epsilon_at(self._clock.step.read_value())
+        probabilities = policies.mix_with_uniform(probabilities, epsilon, mask)
         action = tfp.distributions.Categorical(probs=probabilities, dtype=self.action_spec.dtype)
         return policy_step.PolicyStep(action, policy_state, ())
 
@@ -149,8 +151,8 @@ def _temperature_now(temperature: Temperature, step: tf.Tensor) -> tf.Tensor:
 
 
 def preference_policy(
-    agent: Any,  # noqa: ANN401 - a TF-Agents agent with `preferences`
-    network: Any,  # noqa: ANN401
+    agent: Any,
+    network: Any,
     options: Options,
     clock: Clock | None,
     *,

@@ -24,7 +24,7 @@ class QuantileAgent(RegularisedDqnAgent):
         **kwargs: As `RegularisedDqnAgent`; `q_network` is a `QuantileNetwork`.
     """
 
-    def __init__(self, *args: Any, generator: tf.random.Generator, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, generator: tf.random.Generator, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._generator = generator
 
@@ -34,7 +34,7 @@ class QuantileAgent(RegularisedDqnAgent):
             return super().diagnostics(transition)
 
     def _loss(
-        self, experience: trajectory.Transition, gamma: float = 1.0, **kwargs: Any  # noqa: ANN401
+        self, experience: trajectory.Transition, gamma: float = 1.0, **kwargs: Any
     ) -> tf_agent.LossInfo:
         del kwargs  # upstream's loss function and reward scale have no meaning here
         step, action_step, next_step = self._as_transition(experience)

@@ -50,11 +50,11 @@ class RegularisedDqnAgent(dqn_agent.DqnAgent):
     def __init__(
         self,
         time_step_spec: ts.TimeStep,
-        action_spec: Any,  # noqa: ANN401
-        q_network: Any,  # noqa: ANN401
+        action_spec: Any,
+        q_network: Any,
         *,
         algorithm: ValueAlgorithm,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> None:
         super().__init__(time_step_spec, action_spec, q_network, **kwargs)
         self.algorithm = algorithm
@@ -111,19 +111,19 @@ class RegularisedDqnAgent(dqn_agent.DqnAgent):
         }
 
     def _values(
-        self, network: Any, observation: Observation  # noqa: ANN401
+        self, network: Any, observation: Observation
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         inputs, mask = split_mask(observation)
         return network(inputs)[0], mask
 
-    def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:  # noqa: ANN401
+    def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:
         del info
         observation = next_time_steps.observation
         q, mask = self._values(self._target_q_network, observation)
         online = self.preferences(observation)[0] if self._backup.double else None
         return targets.next_value(self._backup, q, online_q_tp1=online, mask_tp1=mask)
 
-    def _loss(self, experience: trajectory.Transition, **kwargs: Any) -> tf_agent.LossInfo:  # noqa: ANN401
+    def _loss(self, experience: trajectory.Transition, **kwargs: Any) -> tf_agent.LossInfo:
         time_step, action_step, next_time_step = self._as_transition(experience)
         if self._backup.gap_scale > 0:
             q_t, mask_t = self._values(self._target_q_network, time_step.observation)

@@ -61,6 +61,9 @@ class Algorithm(Options):
     registered_name: ClassVar[str]
 
     gamma: float = option(0.99, "Discount factor.", domain=UNIT, letter="gamma")
+    collect_policy: PolicySection = option(
+        EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
+    )
 
     @property
     def agent_base(self) -> str:
@@ -86,9 +89,6 @@ class ValueAlgorithm(Algorithm):
     loss: Literal["huber", "squared"] = option("huber", "Loss of the TD error.")
     gradient_clip_norm: float | None = option(
         None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
-    )
-    collect_policy: PolicySection = option(
-        EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
     )
 
     def backup(self) -> Backup:

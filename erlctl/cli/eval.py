@@ -16,12 +16,12 @@ _COLUMNS = ("run", "step", "policy", "seed", "episodes", "mean", "sd", "min", "m
 class _Checkpoint(click.ParamType):
     name = "best|latest|STEP"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's signature
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if value in ("best", "latest") or isinstance(value, int):
             return value
         if value.isdecimal():
             return int(value)
-        self.fail(f"{value!r} is neither best, latest nor a step", param, ctx)
+        return self.fail(f"{value!r} is neither best, latest nor a step", param, ctx)
 
 
 @click.command("eval")
@@ -38,7 +38,7 @@ class _Checkpoint(click.ParamType):
               help="Draw one episode to this .gif or .mp4 file; for a single run.")
 @options.format_option("table", "json", "csv")
 def eval_(
-    runs: tuple[str, ...], checkpoint: Any, episodes: int | None, policy: str, seed: int,  # noqa: ANN401
+    runs: tuple[str, ...], checkpoint: Any, episodes: int | None, policy: str, seed: int,
     video: Path | None, fmt: str,
 ) -> None:
     """Play fresh episodes with the policies of runs.
@@ -73,7 +73,7 @@ def eval_(
 
 
 def _play_all(
-    runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,  # noqa: ANN401
+    runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,
     video: Path | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     from erlctl.launch.quiet import quieten_tensorflow
@@ -99,7 +99,7 @@ def _play_all(
     return rows, failures
 
 
-def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:  # noqa: ANN401
+def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:
     returns = result.returns
     return {
         "run": str(paths.root), "step": result.step, "policy": policy, "seed": seed,
@@ -111,7 +111,7 @@ def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:  # 
     }
 
 
-def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, video: Path) -> None:  # noqa: ANN401
+def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, video: Path) -> None:
     from erlctl.environments import rendering
 
     run, program, _ = player.load(paths, checkpoint)

@@ -27,7 +27,7 @@ def policy_figures(
     best = tf.math.top_k(legal, k=2).values if q.shape[-1] > 1 else tf.repeat(legal, 2, axis=-1)
     present = tf.ones_like(q) if mask is None else tf.cast(mask, q.dtype)
     figures = {
-        "q_mean": tf.reduce_sum(present * q) / tf.reduce_sum(present),
+        "q_mean": mean_over_legal(q, mask),
         "action_gap": tf.reduce_mean(best[:, 0] - best[:, 1]),
         "preference_max": tf.reduce_max(tf.abs(present * q)),
     }
@@ -43,3 +43,11 @@ def policy_figures(
         **figures,
         "entropy": tf.where(is_soft, entropy, zero), "kl_to_target": tf.where(is_soft, kl, zero),
     }
+
+
+def mean_over_legal(q: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """Return the mean of `q` [B, A] over legal actions, a scalar."""
+    if mask is None:
+        return tf.reduce_mean(q)
+    legal = tf.reduce_sum(tf.where(mask, q, tf.zeros_like(q)))
+    return legal / tf.reduce_sum(tf.cast(mask, q.dtype))

@@ -106,7 +106,7 @@ def value_network(
 
 
 def state_action_network(
-    options: Options, observation: Any, action: Any, *, name: str  # noqa: ANN401
+    options: Options, observation: Any, action: Any, *, name: str
 ) -> network_lib.Network:
     """Return a critic from (observation [B, ...], action [B, D]) to a value [B].
 

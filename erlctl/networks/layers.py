@@ -16,7 +16,7 @@ class ToFloat(tf.keras.layers.Layer):
         flatten: Whether all axes behind the batch become one.
     """
 
-    def __init__(self, scale: float = 1.0, *, flatten: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, scale: float = 1.0, *, flatten: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._scale = scale
         self._flatten = flatten
@@ -68,7 +68,7 @@ class PatchConv2D(tf.keras.layers.Layer):
 
     def __init__(
         self, filters: int, kernel_size: int, strides: int = 1, *, activation: str | None = None,
-        kernel_initializer: Any = "glorot_uniform", **kwargs: Any,  # noqa: ANN401
+        kernel_initializer: Any = "glorot_uniform", **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
@@ -121,7 +121,7 @@ class Dueling(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, num_actions: int, centre: str, *, kernel_initializer: Any, **kwargs: Any  # noqa: ANN401
+        self, num_actions: int, centre: str, *, kernel_initializer: Any, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.num_actions, self.centre = num_actions, centre

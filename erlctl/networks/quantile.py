@@ -15,7 +15,7 @@ from erlctl.networks.build import body, head_initializer, hidden_initializer
 
 
 class QuantileNetwork(network_lib.Network):
-    """z(s, a; sigma) = head(psi(s) * phi(sigma)); called as a Q-network it gives the mean over sigma.
+    """z(s, a; sigma) = head(psi(s) * phi(sigma)); called as a Q-network it gives the mean.
 
     phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1. The mean reads the fixed fractions
     (k + 1/2) / K, so that acting needs no random numbers; the paper draws them.
@@ -32,7 +32,7 @@ class QuantileNetwork(network_lib.Network):
 
     def __init__(
         self,
-        input_tensor_spec: Any,  # noqa: ANN401
+        input_tensor_spec: Any,
         options: Options,
         num_actions: int,
         num_policy_quantiles: int,
@@ -52,7 +52,7 @@ class QuantileNetwork(network_lib.Network):
         self._head = tf.keras.layers.Dense(num_actions, kernel_initializer=head_initializer())
 
     def call(
-        self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (),  # noqa: ANN401
+        self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (),
         training: bool = False,
     ) -> tuple[tf.Tensor, Any]:
         """Return the mean of the policy quantiles, [B, A], and no state."""

@@ -43,7 +43,7 @@ class Chunk:
 class EpisodeSums(NamedTuple):
     """Sums over training episodes; all but `total` since the last row of progress."""
 
-    count: float
+    number: float
     returns: float
     squares: float
     lengths: float
@@ -54,19 +54,19 @@ class EpisodeSums(NamedTuple):
 
         Added one by one: the result must not depend on where a chunk was cut.
         """
-        count, returns, squares, lengths, total = self
+        number, returns, squares, lengths, total = self
         for value, length in zip(episodes.returns, episodes.lengths, strict=True):
-            count, total = count + 1, total + 1
+            number, total = number + 1, total + 1
             returns, squares, lengths = returns + value, squares + value * value, lengths + length
-        return EpisodeSums(count, returns, squares, lengths, total)
+        return EpisodeSums(number, returns, squares, lengths, total)
 
     def figures(self) -> dict[str, float]:
         """Return the columns of progress.csv; without an episode only their total."""
-        if not self.count:
+        if not self.number:
             return {"episodes": self.total}
-        mean = self.returns / self.count
-        variance = max(self.squares / self.count - mean * mean, 0.0)
+        mean = self.returns / self.number
+        variance = max(self.squares / self.number - mean * mean, 0.0)
         return {
             "episodes": self.total, "return_mean": mean, "return_std": variance**0.5,
-            "length_mean": self.lengths / self.count,
+            "length_mean": self.lengths / self.number,
         }

@@ -84,7 +84,8 @@ class Program(TrainingProgram):
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""
         num_envs = self.run.environment.num_envs
         vector_steps = num_steps // num_envs
-        assert 0 < vector_steps <= MAX_CHUNK and num_steps % num_envs == 0, num_steps
+        assert 0 < vector_steps <= MAX_CHUNK, num_steps
+        assert num_steps % num_envs == 0, num_steps
         first = self.step
         ended, returns, lengths = (
             x.numpy()[:vector_steps] for x in self._advance(tf.constant(vector_steps))
@@ -143,7 +144,7 @@ class Program(TrainingProgram):
         return tuple(a.stack() for a in arrays)
 
     def _act(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """One vector step; return (ended, return, length) [N], meaningful where an episode ended."""
+        """One vector step; return (ended, return, length) [N], of use where an episode ended."""
         before = self._environment.current_time_step()
         action = self.collect_policy.action(before).action
         after = self._environment.act(action)
@@ -162,7 +163,7 @@ class Program(TrainingProgram):
         return ended, total, length
 
     def _learn(self) -> None:
-        """The updates that are due at this step; a loop of no turns compiles better than a branch."""
+        """The updates that are due; a loop of no turns compiles better than a branch."""
         training = self.run.training
         vector_step = self._counters["step"].read_value() // self.run.environment.num_envs
         # Stored and not done steps: a run resumed without its replay refills it first.

@@ -42,8 +42,8 @@ class TransitionReplayBuffer(tf_uniform_replay_buffer.TFUniformReplayBuffer):
 
     def __init__(
         self,
-        observation_spec: Any,  # noqa: ANN401
-        action_spec: Any,  # noqa: ANN401
+        observation_spec: Any,
+        action_spec: Any,
         *,
         num_envs: int,
         capacity: int,
@@ -51,7 +51,7 @@ class TransitionReplayBuffer(tf_uniform_replay_buffer.TFUniformReplayBuffer):
         n_step: int = 1,
         gamma: float = 1.0,
     ) -> None:
-        def plain(name: str, nest: Any) -> Any:  # noqa: ANN401 - names must differ between slots
+        def plain(name: str, nest: Any) -> Any:
             return tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype, name), nest)
 
         number = tf.TensorSpec((), tf.float32)
@@ -78,7 +78,8 @@ class TransitionReplayBuffer(tf_uniform_replay_buffer.TFUniformReplayBuffer):
         oldest = tf.maximum(newest + 1 - self._max_length, 0)
         count = tf.maximum(newest + 1 - oldest - (self._n_step - 1), 1)
         # One draw for both the id and the environment keeps the number of random bits small.
-        draw = (generator or self._generator).uniform((batch_size,), 0, count * self._batch_size, tf.int64)
+        source = generator or self._generator
+        draw = source.uniform((batch_size,), 0, count * self._batch_size, tf.int64)
         ids, blocks = oldest + draw // self._batch_size, draw % self._batch_size
 
         def rows(offset: int) -> tf.Tensor:
