@@ -51,11 +51,15 @@ def actions(policy, size=DRAWS):
     return policy.action(ts.restart(tf.zeros((size, 1)), size)).action.numpy()
 
 
-def assert_frequencies(policy, expected):
-    """Each frequency lies within five standard deviations; impossible actions never happen."""
+def assert_drawn(policy, expected):
     counts = np.bincount(actions(policy), minlength=4)
     deviation = np.sqrt(DRAWS * expected * (1 - expected))
     assert (np.abs(counts - DRAWS * expected) <= 5 * deviation).all(), counts / DRAWS
+
+
+def assert_frequencies(policy, expected):
+    """Each frequency lies within five standard deviations; impossible actions never happen."""
+    assert_drawn(policy, expected)
     distribution = policy.distribution(ts.restart(tf.zeros((1, 1)), 1)).action
     np.testing.assert_allclose(distribution.probs_parameter()[0], expected, atol=1e-6)
 
@@ -80,7 +84,7 @@ def boltzmann(t, mask=None):
 @pytest.mark.parametrize("mask", [None, MASK], ids=["all legal", "masked"])
 class TestFrequencies:
     def test_greedy(self, mask):
-        assert_frequencies(make(sections.Greedy(), mask=mask), greedy(mask))
+        assert_drawn(make(sections.Greedy(), mask=mask), greedy(mask))
 
     @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
     def test_epsilon_greedy(self, mask, epsilon):

@@ -1,0 +1,29 @@
+"""One small run of every algorithm: tiny networks, few steps, a buffer that is overwritten."""
+
+from erlctl.options.networks import Mlp
+from erlctl.spec.schema import (
+    EnvironmentSection,
+    EvaluationSection,
+    RunSpec,
+    TrainingSection,
+)
+
+
+def small_run(algorithm, *, seed=0, compile="xla", num_envs=1, **training):
+    """Return a run that learns from step 20 on and overwrites its replay after 100."""
+    is_continuous = algorithm.action_kind == "continuous"
+    section = {
+        "steps": 1000, "learning_starts": 20, "batch_size": 8, "replay_capacity": 100,
+        "target_update_every": 10, "compile": compile, **training,
+    }
+    return RunSpec(
+        name="contract", variant="small", seed=seed, agent=algorithm,
+        environment=EnvironmentSection(
+            id="Pendulum-v1" if is_continuous else "CartPole-v1", num_envs=num_envs,
+            # Short episodes, so that Pendulum ends some too.
+            kwargs={"time_limit": 50},
+        ),
+        network=Mlp(hidden=(8,)),
+        training=TrainingSection(**section),
+        evaluation=EvaluationSection(episodes=3),
+    )
