@@ -103,7 +103,7 @@ def _set_aside(folder: Path) -> Path:
     count = 1
     while os.path.lexists(aside := folder.with_name(f"{folder.name}.damaged-{count}")):
         count += 1
-    os.rename(folder, aside)
+    folder.rename(aside)
     store.sync_folder(folder.parent)
     return aside
 
@@ -169,5 +169,5 @@ def go_back_to(paths: RunPaths, manifest: Manifest, *, keep: int) -> None:
 def _remove(folder: Path) -> None:
     """Rename first: a folder that is half removed must not look like a damaged checkpoint."""
     doomed = store.temporary_beside(folder)
-    os.rename(folder, doomed)
+    folder.rename(doomed)
     store.remove(doomed)

@@ -1,4 +1,4 @@
-"""Writing and reading checkpoints: a run's state is a set of variables, so saving it is saving the run.
+"""Writes and reads checkpoints: a run's state is a set of variables, so saving it saves the run.
 
 The state is a TensorFlow tensor bundle under stable names, without an object graph. A checkpoint
 appears by one rename after its bytes are on the disk. See `catalogue` for which there are.
@@ -55,7 +55,7 @@ def save(
     Raises:
         OSError: The disk is full or fails; nothing was published.
     """
-    os.makedirs(paths.checkpoints, exist_ok=True)
+    paths.checkpoints.mkdir(exist_ok=True)
     folder = paths.checkpoints / manifests.checkpoint_name(step, resumable)
     with store.new_folder(folder) as temporary:
         tensors = _write_bundle(temporary / _PREFIX, state)

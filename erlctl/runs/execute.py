@@ -50,7 +50,7 @@ def execute(
     program_for: Callable[[RunSpec], Any],
     should_stop: ShouldStop = lambda: None,
     fresh: bool = False,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = lambda _: None,
     command: Sequence[str] | None = None,
 ) -> Outcome:
     """Train one run to its end, from the newest good checkpoint if there is one.
@@ -89,7 +89,7 @@ def _move_aside(paths: RunPaths) -> None:
         count += 1
         aside = paths.root.with_name(f"{paths.root.name}.{stamp}-{count}")
     with lock.hold(paths.lock):
-        os.rename(paths.root, aside)
+        paths.root.rename(aside)
     store.sync_folder(paths.root.parent)
 
 
@@ -195,7 +195,7 @@ class _Execution:
             recorder.close()
         return Outcome(ended.status, ended.step, ended.reason, ended.signum)
 
-    def _restore(self, program: Any, start: Start | None) -> Manifest | None:  # noqa: ANN401
+    def _restore(self, program: Any, start: Start | None) -> Manifest | None:
         from erlctl.runs import checkpoints
 
         if start is None:
@@ -212,7 +212,7 @@ class _Execution:
                       "the current policy refills it")
         return manifest
 
-    def _check_resources(self, program: Any) -> None:  # noqa: ANN401
+    def _check_resources(self, program: Any) -> None:
         size = preflight.state_bytes(program.state())
         preflight.check_disk(
             self._paths.root, checkpoint_bytes=size, keep=self._run.checkpoint.keep,
@@ -221,7 +221,7 @@ class _Execution:
         # A call into XLA copies the variables that it touches.
         preflight.check_memory(size, "a copy of the run's variables during a chunk")
 
-    def _finish(self, program: Any, recorder: RunRecorder) -> None:  # noqa: ANN401
+    def _finish(self, program: Any, recorder: RunRecorder) -> None:
         if recorder.saved_step != program.step:
             raise ErlctlError(
                 f"all {program.step} steps are done, but the disk is full and the last checkpoint "

@@ -34,11 +34,16 @@ class NamedRun(Protocol):
     """The part of a resolved spec that names its folder."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Folder below the runs directory."""
+
     @property
-    def variant(self) -> str: ...
+    def variant(self) -> str:
+        """Folder below the name."""
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Number of the folder below the variant."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ def _expand(paths: Iterable[str | Path], found: FoundRuns) -> Iterator[Path]:
         if os.path.lexists(text):
             yield Path(text)
         elif glob.has_magic(text):
-            matches = sorted(glob.glob(text), key=_natural)
+            matches = sorted(glob.glob(text), key=_natural)  # noqa: PTH207 - may be absolute
             if not matches:
                 found.skipped.append((Path(text), "nothing matches"))
             yield from map(Path, matches)
@@ -177,8 +182,8 @@ def _expand(paths: Iterable[str | Path], found: FoundRuns) -> Iterator[Path]:
 def _collect(
     path: Path, levels: int, runs: list[RunPaths], found: FoundRuns, *, is_given: bool = False
 ) -> bool:
-    """Add the runs at or below `path` to `runs`; return whether there was any or it was reported."""
-    name = path.name if not is_given else os.path.basename(os.path.realpath(path))
+    """Add the runs at or below `path` to `runs`; return whether `path` is accounted for."""
+    name = path.resolve().name if is_given else path.name  # "." is a path as well
     if _is_run(path, name, is_given=is_given):
         runs.append(RunPaths(path))
         return True
@@ -223,8 +228,8 @@ def _collect_children(
 
 def _is_run(path: Path, name: str, *, is_given: bool) -> bool:
     """A run directory named by the user may have been renamed; one that is found may not."""
-    has_run_json = os.path.isfile(os.path.join(path, "run.json"))
-    has_spec = os.path.isfile(os.path.join(path, "spec.yaml"))
+    has_run_json = (path / "run.json").is_file()
+    has_spec = (path / "spec.yaml").is_file()
     if _SEED_FOLDER.fullmatch(name):
         return has_run_json or has_spec
     return is_given and has_run_json and has_spec
@@ -282,7 +287,7 @@ def load_object(path: Path) -> dict[str, Any]:
 
 
 def _names_from_folders(root: Path) -> dict[str, Any]:
-    absolute = Path(os.path.abspath(root))
+    absolute = root.absolute()
     match = _SEED_FOLDER.match(absolute.name)
     return {
         "name": absolute.parent.parent.name,

@@ -20,6 +20,7 @@ from typing import Any
 
 from erlctl.errors import ErlctlError, RunBusyError
 
+_UNKNOWN = {"pid": "?", "host": "?", "since": "?"}
 _PATIENCE_SECONDS = 0.3  # readers probe with a shared lock for microseconds; do not fail for those
 
 
@@ -42,7 +43,7 @@ def is_held(path: Path) -> bool:
 def read_holder(path: Path) -> dict[str, Any]:
     """Return what the last holder wrote into the lock file; empty if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             holder = json.loads(file.read(65536))
     except (OSError, ValueError):
         return {}
@@ -96,7 +97,7 @@ def _acquire(descriptor: int, path: Path) -> None:
 def _is_at(descriptor: int, path: Path) -> bool:
     """Return whether the locked file is still the one called `path`."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
 
@@ -104,7 +105,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _who_holds(path: Path) -> str:
     holder = read_holder(path)
     who = (
-        f"pid {holder.get('pid', '?')} on {holder.get('host', '?')} since {holder.get('since', '?')}"
+        "pid {pid} on {host} since {since}".format_map({**_UNKNOWN, **holder})
         if holder else "a process that has not said who it is"
     )
     return f"{path.parent}: already running ({who})"

@@ -25,7 +25,7 @@ _MAX_MANIFEST_BYTES = 16 * 2**20
 _CHUNK_BYTES = 1 << 20
 
 
-class Damage(Exception):
+class Damage(Exception):  # noqa: N818 - caught and told, never shown as it is
     """A checkpoint is not what its manifest says; the message says in what."""
 
 
@@ -88,7 +88,8 @@ def read(folder: Path) -> Manifest:
     _check_format(loaded.get("format_version"), path)
     for key, expected in _TYPES.items():
         if type(loaded.get(key)) is not expected:
-            raise Damage(f"{MANIFEST}: {key} is {loaded.get(key)!r:.60}, expected {expected.__name__}")
+            found = f"{loaded.get(key)!r:.60}"
+            raise Damage(f"{MANIFEST}: {key} is {found}, expected {expected.__name__}")
     if set(loaded["files"]) != set(STATE_FILES):
         raise Damage(f"{MANIFEST}: files are {sorted(loaded['files'])}, expected {STATE_FILES}")
     if not all(isinstance(entry, dict) for entry in loaded["tensors"].values()):
@@ -96,7 +97,7 @@ def read(folder: Path) -> Manifest:
     return Manifest(**{key: loaded[key] for key in _TYPES})
 
 
-def _check_format(version: Any, path: Path) -> None:  # noqa: ANN401 - whatever stands there
+def _check_format(version: Any, path: Path) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise Damage(f"{MANIFEST}: format_version is {version!r}")
     if version > FORMAT_VERSION:
@@ -145,7 +146,7 @@ def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
             digest.update(view[:count])
     return digest.hexdigest()

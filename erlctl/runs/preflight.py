@@ -27,7 +27,7 @@ def make_folder(folder: Path) -> None:
         ErlctlError: It cannot; the message names the path and what to do.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ErlctlError(
             f"{folder}: a file is in the way of the run directory",
@@ -46,14 +46,18 @@ def make_folder(folder: Path) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    return next((parent for parent in folder.parents if os.path.exists(parent)), folder)
+    for parent in folder.parents:
+        with suppress(OSError):  # a name that is too long
+            if parent.exists():
+                return parent
+    return folder
 
 
 def state_bytes(state: Mapping[str, Any]) -> int:
     """Return the size of variables or arrays."""
     return sum(
-        math.prod(value.shape) * np.dtype(getattr(value.dtype, "as_numpy_dtype", value.dtype)).itemsize
-        for value in state.values()
+        math.prod(value.shape) * np.dtype(getattr(dtype, "as_numpy_dtype", dtype)).itemsize
+        for value in state.values() for dtype in (value.dtype,)
     )
 
 
@@ -95,7 +99,8 @@ def check_memory(needed: int, what: str) -> None:
     available = available_memory()
     if available is not None and available < needed:
         raise ErlctlError(
-            f"{what} needs about {megabytes(needed)} of memory, {megabytes(available)} are available",
+            f"{what} needs about {megabytes(needed)} of memory, "
+            f"{megabytes(available)} are available",
             fix="lower training.replay_capacity, or run fewer jobs at once",
         )
 

@@ -130,7 +130,7 @@ def _run_git(folder: Path, *arguments: str) -> str:
 
 def command_line() -> list[str]:
     """Return the command as it was given."""
-    return [os.path.basename(sys.argv[0]) if sys.argv else "", *sys.argv[1:]]
+    return [Path(sys.argv[0]).name if sys.argv else "", *sys.argv[1:]]
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

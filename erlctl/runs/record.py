@@ -53,7 +53,7 @@ class RunRecord:
             return None
         except (ValueError, RecursionError) as error:
             aside = f"run.json.damaged-{uuid.uuid4().hex[:6]}"
-            os.rename(self.paths.run_json, self.paths.root / aside)
+            self.paths.run_json.rename(self.paths.root / aside)
             self.problem = f"run.json was damaged ({error}); set aside as {aside}"
             return None
         return facts
@@ -91,7 +91,7 @@ class RunRecord:
         now = {**provenance.versions(), "cpu": provenance.host()["cpu"]}
         return provenance.differences(before, now)
 
-    def save(self, *, durable: bool = True, **facts: Any) -> None:  # noqa: ANN401
+    def save(self, *, durable: bool = True, **facts: Any) -> None:
         """Update facts and write the file."""
         self.facts.update(facts, updated=provenance.utc_now())
         store.write_json(self.paths.run_json, self.facts, durable=durable)
@@ -120,7 +120,7 @@ def _new_facts(run: RunSpec) -> dict[str, Any]:
         "algorithm": run.agent.registered_name,
         "evaluation": {
             "episodes": run.evaluation.episodes,
-            "policy": run.evaluation.policy.registered_name,
+            "policy": run.evaluation.policy.registered_name,  # type: ignore[attr-defined]
         },
         "compile": None,
         "attempts": [],

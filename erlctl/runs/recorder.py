@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from erlctl.errors import DivergedError
@@ -26,7 +27,9 @@ from erlctl.runs.tables import (
     progress_columns,
 )
 from erlctl.spec.schema import RunSpec
+from erlctl.training.chunk import Episodes
 
+Array = npt.NDArray[Any]
 OnEvent = Callable[[dict[str, Any]], None]
 
 _FLUSH_SECONDS = 1.0
@@ -35,24 +38,18 @@ _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Program(Protocol):
-    """The part of `training.program.Program` that storage needs."""
+    """The part of `training.base.TrainingProgram` that storage needs."""
 
     @property
-    def step(self) -> int: ...
-    @property
-    def weights_names(self) -> frozenset[str]: ...
-    @property
-    def replay_names(self) -> frozenset[str]: ...
-    def state(self) -> Mapping[str, Any]: ...
-
-
-class Episodes(Protocol):
-    """Training episodes in the order they ended."""
+    def weights_names(self) -> frozenset[str]:
+        """Names in `state()` of what acting needs."""
 
     @property
-    def returns(self) -> np.ndarray: ...
-    @property
-    def lengths(self) -> np.ndarray: ...
+    def replay_names(self) -> frozenset[str]:
+        """Names in `state()` of the replay buffer."""
+
+    def state(self) -> Mapping[str, Any]:
+        """Return stable name -> variable."""
 
 
 class RunRecorder:
@@ -110,7 +107,7 @@ class RunRecorder:
         }
         self._events = None
         if self._run.logging.tensorboard:
-            from erlctl.runs.tensorboard import EventFile  # imports TensorBoard only where it is used
+            from erlctl.runs.tensorboard import EventFile  # TensorBoard only where it is used
 
             self._events = EventFile(paths.tensorboard, offsets.get("tensorboard", 0))
 
@@ -147,7 +144,7 @@ class RunRecorder:
         if self._events:
             self._events.row(row)
 
-    def evaluation(self, step: int, returns: np.ndarray, lengths: np.ndarray) -> None:
+    def evaluation(self, step: int, returns: Array, lengths: Array) -> None:
         """Write an evaluation; the weights are kept if its mean return is the best so far."""
         seconds = self.wall_seconds
         for episode, (value, length) in enumerate(zip(returns, lengths, strict=True)):
@@ -252,5 +249,5 @@ class RunRecorder:
             file.close()
 
 
-def _or(value: Any, default: float) -> float:  # noqa: ANN401 - what stands in a manifest
+def _or(value: Any, default: float) -> float:
     return float(value) if isinstance(value, (int, float)) else default

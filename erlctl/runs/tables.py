@@ -80,7 +80,7 @@ class TableWriter(AppendOnlyFile):
         self.add((",".join([_field(row.get(name)) for name in self.columns]) + "\n").encode())
 
 
-def _field(value: Any) -> str:  # noqa: ANN401 - a Python or NumPy scalar or None
+def _field(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, np.floating):
@@ -93,7 +93,7 @@ def _field(value: Any) -> str:  # noqa: ANN401 - a Python or NumPy scalar or Non
 def read_header(path: Path) -> tuple[str, ...] | None:
     """Return the columns of the file, or None if there is no whole header line."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             line = file.readline(65536)
             if line.startswith(b"#"):
                 line = file.readline(65536)

@@ -6,7 +6,6 @@ curves go back in time. Here a row is one record, and the file is cut back like 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,7 +49,7 @@ class EventFile(AppendOnlyFile):
     """
 
     def __init__(self, folder: Path, length: int = 0) -> None:
-        os.makedirs(folder, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         super().__init__(folder / FILE_NAME, length)
         self._records = RecordWriter(self)
         if self.offset == 0:

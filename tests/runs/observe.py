@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 
 from erlctl.runs.tables import WALL_CLOCK_COLUMNS
 
 
+def names_in(folder):
+    """Return the sorted names of what a folder holds."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def rows(path):
     """Return the rows of a table without its wall-clock columns and preamble."""
-    with open(path, newline="") as file:
+    with path.open(newline="") as file:
         lines = [line for line in file if not line.startswith("#")]
     return [
         tuple((key, value) for key, value in row.items() if key not in WALL_CLOCK_COLUMNS)
@@ -46,5 +50,5 @@ def result(paths):
         "best": paths.best.read_text(),
         "latest": paths.latest.read_text(),
         "policy": (paths.policy / "policy.txt").read_text(),
-        "files": sorted(name for name in os.listdir(paths.root) if "damaged" not in name),
+        "files": [name for name in names_in(paths.root) if "damaged" not in name],
     }

@@ -16,7 +16,7 @@ from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.spec.schema import CheckpointSection, TrainingSection
 from tests.runs.fake_program import FakeProgram
-from tests.runs.observe import result, rows
+from tests.runs.observe import names_in, result, rows
 
 
 class Session:
@@ -62,7 +62,7 @@ def test_a_run_leaves_the_directory_of_the_contract(train, run):
     outcome = train(run)
     paths = train.paths(run)
     assert (outcome.status, outcome.step) == ("complete", 60)
-    assert sorted(os.listdir(paths.root)) == [
+    assert names_in(paths.root) == [
         ".lock", "checkpoints", "evaluations.csv", "log.txt", "monitor.csv", "policy",
         "progress.csv", "run.json", "spec.yaml", "tensorboard",
     ]
@@ -303,7 +303,7 @@ def test_another_version_or_processor_is_said_and_recorded(train, run):
 def test_wall_seconds_go_on_over_attempts(train, run):
     train(run, stop_after=4)
     train(run)
-    with open(train.paths(run).progress) as file:
+    with train.paths(run).progress.open() as file:
         header, *lines = file.read().splitlines()
     column = header.split(",").index("wall_seconds")
     seconds = [float(line.split(",")[column]) for line in lines]
@@ -374,7 +374,9 @@ def test_f19_a_read_only_folder_is_named_with_a_hint(tmp_path, run):
         tmp_path.chmod(0o700)
 
 
-def test_f38_no_home_and_a_deleted_working_directory_do_not_matter(train, run, monkeypatch, tmp_path):
+def test_f38_no_home_and_a_deleted_working_directory_do_not_matter(
+    train, run, monkeypatch, tmp_path
+):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -49,7 +49,7 @@ def test_a_damaged_checkpoint_is_found_and_nothing_is_changed(finished):
 
 def test_leftovers_and_torn_last_lines_are_no_damage(finished):
     (finished.checkpoints / ".tmp-1-abc").mkdir()
-    with open(finished.progress, "a") as file:
+    with finished.progress.open("a") as file:
         file.write("70,")
     findings = fsck.check(finished)
     assert sorted(names(findings)) == [".tmp-1-abc", "progress.csv"]

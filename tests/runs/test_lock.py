@@ -63,8 +63,8 @@ def test_children_do_not_inherit_the_lock(tmp_path):
 
 def test_readers_that_probe_do_not_make_a_start_fail(tmp_path):
     probe = subprocess.Popen([sys.executable, "-c", (
-        "import sys\nfrom pathlib import Path\nfrom erlctl.runs import lock\nprint('on', flush=True)"
-        "\nwhile True: lock.is_held(Path(sys.argv[1]))"
+        "import sys\nfrom pathlib import Path\nfrom erlctl.runs import lock\n"
+        "print('on', flush=True)\nwhile True: lock.is_held(Path(sys.argv[1]))"
     ), tmp_path / ".lock"], stdout=subprocess.PIPE)
     try:
         probe.stdout.readline()
@@ -90,7 +90,7 @@ def test_a_folder_that_was_moved_aside_meanwhile_is_busy(tmp_path, monkeypatch):
     real = lock.fcntl.flock
 
     def moved_first(descriptor, operation):
-        os.rename(tmp_path / "run", tmp_path / "aside")
+        (tmp_path / "run").rename(tmp_path / "aside")
         return real(descriptor, operation)
 
     monkeypatch.setattr(lock.fcntl, "flock", moved_first)

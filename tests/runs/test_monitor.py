@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import json
 
 import pytest
@@ -15,9 +14,9 @@ from tests.runs.fake_program import FakeProgram
 
 def load_results(folder):
     """stable_baselines3.common.monitor.load_results without pandas: same files, same checks."""
-    files = glob.glob(f"{folder}/*monitor.csv")
+    files = list(folder.glob("*monitor.csv"))
     assert files, "no monitor file"
-    with open(files[0]) as file:
+    with files[0].open() as file:
         first = file.readline()
         assert first[0] == "#"
         header = json.loads(first[1:])

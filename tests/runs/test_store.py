@@ -9,6 +9,7 @@ import pytest
 
 from erlctl.runs import store
 from tests.runs.faults import Killed, count_operations, dying_at
+from tests.runs.observe import names_in
 
 
 def test_json_never_holds_nan(tmp_path):
@@ -42,7 +43,7 @@ def test_f2_a_file_holds_the_old_or_the_new_content_at_every_instant(tmp_path):
             write()
         assert path.read_bytes() in (b"old", b"new")
         store.remove_temporaries([tmp_path])
-        assert os.listdir(tmp_path) == ["a"]
+        assert names_in(tmp_path) == ["a"]
 
 
 def test_f2_a_folder_is_there_with_everything_or_not_at_all(tmp_path):
@@ -57,7 +58,7 @@ def test_f2_a_folder_is_there_with_everything_or_not_at_all(tmp_path):
         store.remove(path)
         with dying_at(nth), pytest.raises(Killed):
             write()
-        assert not path.exists() or sorted(os.listdir(path)) == ["one", "two"]
+        assert not path.exists() or names_in(path) == ["one", "two"]
         store.remove_temporaries([tmp_path])
 
 
@@ -76,7 +77,7 @@ def test_f2_an_error_of_any_operation_leaves_nothing_behind(tmp_path):
                 write()
             except OSError:
                 assert nth <= total
-        assert [name for name in os.listdir(tmp_path) if name != "a"] == []
+        assert [name for name in names_in(tmp_path) if name != "a"] == []
 
 
 def test_replacing_a_folder_never_removes_the_old_one_first(tmp_path):
@@ -105,7 +106,7 @@ def test_removing_temporaries_follows_no_links(tmp_path):
     (tmp_path / "run/.tmp-1-abc").symlink_to(tmp_path / "outside")
     store.remove_temporaries([tmp_path / "run"])
     assert (tmp_path / "outside/file").read_text() == "precious"
-    assert os.listdir(tmp_path / "run") == []
+    assert names_in(tmp_path / "run") == []
 
 
 def test_f38_the_umask_is_respected(tmp_path):

@@ -144,7 +144,7 @@ def test_an_empty_file_is_a_run_that_has_just_begun(tmp_path):
 def test_f14_links_pipes_and_huge_sparse_files_are_not_read(tmp_path):
     (tmp_path / "link.csv").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe.csv")
-    with open(tmp_path / "sparse.csv", "wb") as file:
+    with (tmp_path / "sparse.csv").open("wb") as file:
         file.truncate(2**40)
     started = time.monotonic()
     for name in ("link.csv", "pipe.csv", "sparse.csv", "missing.csv"):
@@ -173,7 +173,7 @@ def test_reading_is_fast_enough_for_thousands_of_files(tmp_path):
     columns = tables.progress_columns(())
     writer = TableWriter(tmp_path / "t.csv", columns)
     for step in range(1000):
-        writer.append({name: step / 7 for name in columns})
+        writer.append(dict.fromkeys(columns, step / 7))
     writer.close()
     started = time.perf_counter()
     for _ in range(5):

@@ -48,7 +48,7 @@ def test_a_curve_never_goes_back_after_a_resume(tmp_path):
     events.row(row(20))
     events.close()
     assert [step for step, _ in read(tmp_path)["train/loss"]] == [10, 20]
-    assert len(os.listdir(tmp_path)) == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("lost", [1, 20])
