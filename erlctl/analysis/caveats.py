@@ -100,6 +100,6 @@ def _few_runs(block: Block) -> Iterator[str]:
     else:
         yield (
             f"{block.environment}: with {min(numbers)} runs of a variant intervals are wide "
-            f"(Student's t) and tests weak; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
-            f"{_GOOD_NUMBER}."
+            "(Student's t, which may reach beyond possible values) and tests weak; use at least "
+            f"{MIN_RUNS_BOOTSTRAP} seeds, better {_GOOD_NUMBER}."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,22 +14,8 @@ from erlctl.analysis.statistics import Floats
 from erlctl.errors import UnknownNameError
 
 Columns = Mapping[str, Floats]
+Reader = Callable[[Collection[str] | None], tuple[Columns, list[str]]]
 EVALUATION, PROGRESS = "evaluation", "progress"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The two tables of a run: one row per evaluated episode, one row per logging interval.
-
-    Attributes:
-        evaluation: Columns step, return, length, wall_seconds where known.
-        progress: Columns step, return_mean, loss, ... where known.
-        problems: What could not be read, in words.
-    """
-
-    evaluation: Columns = field(default_factory=dict)
-    progress: Columns = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,16 +37,16 @@ class Run:
         protocol: How it was evaluated, in words: "20 greedy episodes".
         spec_text: The resolved spec without the seed; "" for other sources.
         facts: run.json.
-        read_evaluation: Reads the evaluation table.
-        read_progress: Reads the progress table.
+        read_evaluation: Reads the evaluation table; all columns, or those asked for.
+        read_progress: Reads the progress table likewise.
     """
 
     path: Path
     source: str
     variant: str
     environment: str
-    read_evaluation: Callable[[], tuple[Columns, list[str]]]
-    read_progress: Callable[[], tuple[Columns, list[str]]]
+    read_evaluation: Reader
+    read_progress: Reader
     experiment: str = ""
     seed: int | None = None
     algorithm: str = ""
@@ -73,20 +59,25 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _evaluation(self) -> tuple[Columns, list[str]]:
-        return self.read_evaluation()
+    def _tables(self) -> dict[tuple[str, frozenset[str] | None], tuple[Columns, list[str]]]:
+        return {}
 
-    @cached_property
-    def _progress(self) -> tuple[Columns, list[str]]:
-        return self.read_progress()
+    def _read(self, name: str, wanted: frozenset[str] | None) -> tuple[Columns, list[str]]:
+        """A table, read once; all of it serves for any part of it."""
+        known = self._tables.get((name, None)) or self._tables.get((name, wanted))
+        if known is None:
+            read = self.read_evaluation if name == EVALUATION else self.read_progress
+            known = self._tables[name, wanted] = read(wanted)
+        return known
 
-    def table(self, name: str) -> Columns:
-        """Return the columns of the table "evaluation" or "progress"; read once."""
-        return (self._evaluation if name == EVALUATION else self._progress)[0]
+    def table(self, name: str, columns: Iterable[str] | None = None) -> Columns:
+        """Return the table "evaluation" or "progress": all columns, or those, which is faster."""
+        return self._read(name, None if columns is None else frozenset(columns))[0]
 
     def table_problems(self, name: str) -> list[str]:
         """Return what could not be read of a table, in words."""
-        return (self._evaluation if name == EVALUATION else self._progress)[1]
+        found = [problems for (table, _), (_, problems) in self._tables.items() if table == name]
+        return found[0] if found else self._read(name, None)[1]
 
     def curve(self, metric: Metric) -> tuple[Floats, Floats]:
         """Return steps and values of a metric, [points] each; steps rise strictly.
@@ -94,7 +85,7 @@ class Run:
         Evaluation metrics are means over the episodes of each evaluation. Rows without a value are
         left out; what is not finite stays, so that a divergence can be seen.
         """
-        columns = self.table(metric.table)
+        columns = self.table(metric.table, ("step", metric.column))
         if metric.column not in columns or "step" not in columns:
             return np.empty(0), np.empty(0)
         steps, values = columns["step"], columns[metric.column]
@@ -104,7 +95,7 @@ class Run:
     def wall_seconds_at(self, steps: Floats) -> Floats:
         """Return the training time at `steps`, [points]; nan where the run does not say."""
         for name in (PROGRESS, EVALUATION):
-            columns = self.table(name)
+            columns = self.table(name, ("step", "wall_seconds"))
             if "wall_seconds" not in columns or not len(columns["wall_seconds"]):
                 continue
             known = np.isfinite(columns["wall_seconds"])

@@ -32,6 +32,12 @@ class Aligned:
         """How many runs have a value, [points]."""
         return np.isfinite(self.values).sum(axis=0)
 
+    @property
+    def runs_shown(self) -> set[int]:
+        """The largest and the smallest number of runs that a point of the line stands for."""
+        counts = self.counts[self.counts > 0]
+        return {int(counts.min()), int(counts.max())} if counts.size else set()
+
     def centre(self, statistic: str) -> Floats:
         """Return the statistic over the runs that have a value, [points]; nan where none has.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,8 @@ def load_run(paths: layout.RunPaths) -> Run:
     )
 
 
-def _read(path: Path) -> tuple[Columns, list[str]]:
-    table = tables.read_table(path)
+def _read(path: Path, columns: Collection[str] | None) -> tuple[Columns, list[str]]:
+    table = tables.read_table(path, columns)
     return table.columns, table.problems
 
 

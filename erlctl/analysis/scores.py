@@ -142,6 +142,7 @@ def _nothing_measured(run: Run, metric: Metric) -> str:
     if problems:
         return "; ".join(problems)
     what = "no evaluation" if metric.table == EVALUATION else "no row with a value"
-    if metric.column not in run.table(metric.table) and run.table(metric.table):
+    columns = run.table(metric.table)
+    if columns and metric.column not in columns:
         return f"does not record {metric.name}"
     return f"{what} yet" if _is_unfinished(run) else what

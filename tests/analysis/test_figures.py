@@ -103,10 +103,14 @@ def test_axes_have_names_with_units_and_the_caption_explains_the_band(runs_dir):
     assert "Not smoothed." in texts(curves.curves(load([runs_dir]).runs))
 
 
-def test_below_three_runs_there_is_no_band_and_the_caption_says_so(runs_dir):
-    shown = texts(curves.curves(family(runs_dir, 1, 2).runs))
-    assert "No band below 3 runs." in shown
-    assert "95% interval" not in shown
+@pytest.mark.parametrize(("num_seeds", "num_lines"), [(1, 1), (2, 3), (4, 5), (5, 1)])
+def test_below_five_runs_the_runs_stand_in_for_the_band_and_the_caption_says_so(
+    runs_dir, num_seeds, num_lines
+):
+    figure = curves.curves(family(runs_dir, 1, num_seeds).runs)
+    assert len(figure.axes[0].get_lines()) == num_lines
+    assert ("No band below 5 runs." in texts(figure)) == (num_seeds < 5)
+    assert ("95% interval" in texts(figure)) == (num_seeds >= 5)
 
 
 def test_wall_time_is_an_x_axis(runs_dir):
@@ -114,9 +118,9 @@ def test_wall_time_is_an_x_axis(runs_dir):
 
 
 def test_single_seeds_are_drawn_on_request(runs_dir):
-    runs = family(runs_dir, 1, 4).runs
+    runs = family(runs_dir, 1, 6).runs
     (panel,) = curves.curves(runs, show_seeds=True).axes
-    assert len(panel.get_lines()) == 5
+    assert len(panel.get_lines()) == 7
     assert len(curves.curves(runs).axes[0].get_lines()) == 1
 
 

@@ -197,3 +197,13 @@ def test_light_modules_do_not_import_tensorflow(module):
     code = (f"import sys, erlctl.runs.{module};"
             "sys.exit('tensorflow' in sys.modules or 'tensorboard' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_reading_some_columns_gives_what_reading_all_gives(tmp_path):
+    for number, text in enumerate(["a,b,c\n1,,3\n4,5,6\n", "a,b,c\n1,x,3\n4,5,6\n", "a,b,c\n"]):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(text)
+        some, everything = read_table(path, {"c", "a", "missing"}), read_table(path)
+        assert list(some.columns) == ["a", "c"]
+        for name, values in some.columns.items():
+            np.testing.assert_array_equal(values[-1:], everything.columns[name][-1:])

@@ -10,6 +10,7 @@ import numpy as np
 from erlctl.analysis.data import RETURN, Metric, Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
+from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP
 from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def curves(
                 aligned = align(members, metric, by_wall_time=by_wall_time, smooth=smooth)
                 if not aligned.x.size:
                     continue
-                counts.add(len(aligned.values))
+                counts |= aligned.runs_shown
                 handles[variant] = draw_line(
                     panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
                     num_lines=len(variants),
@@ -78,19 +79,25 @@ def draw_line(
     panel: Any, aligned: Aligned, pen: look_of.Pen, statistic: str, *, show_seeds: bool = False,
     num_lines: int = 1, say_n: bool = True,
 ) -> Any:
-    """Draw one variant into a panel; return the handle for the legend."""
+    """Draw one variant into a panel; return the handle for the legend.
+
+    Below `MIN_RUNS_BOOTSTRAP` runs the runs themselves take the place of the band: an honest band
+    would be far wider than all of them.
+    """
     x, centre = aligned.x, aligned.centre(statistic)
-    low, high = aligned.interval(statistic)
+    has_enough = aligned.counts >= MIN_RUNS_BOOTSTRAP
+    low, high = (np.where(has_enough, end, np.nan) for end in aligned.interval(statistic))
     every = max(1, int(np.ceil(x.size / 10)))
     (line,) = panel.plot(
         x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker, markevery=every,
-        markeredgecolor="white", markeredgewidth=0.4,
-        zorder=3,
+        markeredgecolor="white", markeredgewidth=0.4, zorder=3,
     )
     opacity = 0.18 if num_lines <= _MANY_LINES else 0.07
     panel.fill_between(x, low, high, color=pen.color, alpha=opacity, linewidth=0)
-    if show_seeds:
-        faint = min(0.3, max(0.1, 4 / len(aligned.values)))
+    num_runs = len(aligned.values)
+    is_few = 1 < num_runs < MIN_RUNS_BOOTSTRAP and num_lines <= _MANY_LINES
+    if show_seeds or is_few:
+        faint = min(0.35, max(0.1, 4 / num_runs))
         for row in aligned.values:
             panel.plot(x, row, color=pen.color, alpha=faint, zorder=1.5,
                        linewidth=line.get_linewidth() * 0.4)
@@ -138,14 +145,13 @@ def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) 
     if not numbers:
         return "No run has a value."
     parts = [f"Lines: {_NAMES[statistic]} over {look_of.runs(numbers)}."]
-    least = 3 if statistic == "mean" else 5
-    if numbers[-1] >= least:
-        method = "Student t below 5 runs, studentised bootstrap from there" if (
-            statistic == "mean") else "BCa bootstrap"
-        parts.append(f"Bands: pointwise 95% interval over runs ({method}).")
-    if numbers[0] < least:
-        parts.append(f"No band below {least} runs.")
-    if show_seeds:
+    if numbers[-1] >= MIN_RUNS_BOOTSTRAP:
+        method = "studentised" if statistic == "mean" else "BCa"
+        parts.append(f"Bands: pointwise 95% interval over runs ({method} bootstrap).")
+    has_few = numbers[0] < MIN_RUNS_BOOTSTRAP
+    if has_few:
+        parts.append(f"No band below {MIN_RUNS_BOOTSTRAP} runs.")
+    if show_seeds or (has_few and numbers[-1] > 1):
         parts.append("Faint lines: single runs.")
     parts.append(f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
     return " ".join(parts)

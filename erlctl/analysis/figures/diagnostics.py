@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from erlctl.analysis.data import METRICS, Run
+from erlctl.analysis.data import METRICS, PROGRESS, Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.figures.curves import caption, draw_line
 from erlctl.analysis.grid import align
@@ -40,7 +40,8 @@ def diagnostics(
     """
     environments = sorted({run.environment for run in runs})
     variants = sorted({run.variant for run in runs}, key=natural)
-    shown = [name for name in columns if any(run.curve(METRICS[name])[0].size for run in runs)]
+    tables = [run.table(PROGRESS) for run in runs]  # all columns at once: most will be drawn
+    shown = [n for n in columns if any(np.isfinite(t.get(n, np.nan)).any() for t in tables)]
     pens = look_of.pens(variants)
     handles: dict[str, Any] = {}
     counts: set[int] = set()
@@ -54,11 +55,9 @@ def diagnostics(
         for panel, (environment, name) in zip(panels, wanted, strict=False):
             for variant in variants:
                 members = [r for r in runs if (r.variant, r.environment) == (variant, environment)]
-                aligned = align(
-                    members, METRICS[name], by_wall_time=by_wall_time, smooth=smooth
-                )
+                aligned = align(members, METRICS[name], by_wall_time=by_wall_time, smooth=smooth)
                 if aligned.x.size:
-                    counts.add(len(aligned.values))
+                    counts |= aligned.runs_shown
                     handles[variant] = draw_line(
                         panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
                         num_lines=len(variants), say_n=False,

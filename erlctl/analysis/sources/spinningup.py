@@ -44,7 +44,8 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
         algorithm=variant, step=int(last), total_steps=naming.budget(last),
         protocol=f"{config.get('num_test_episodes', '?')} greedy episodes" if evaluation
         else "no evaluation",
-        read_evaluation=lambda: (evaluation, problems), read_progress=lambda: (progress, problems),
+        read_evaluation=lambda _: (evaluation, problems),
+        read_progress=lambda _: (progress, problems),
     )
 
 

@@ -39,7 +39,7 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
         path=folder, source="stable-baselines3", experiment="", variant=algorithm, seed=seed,
         environment=environment, algorithm=algorithm, step=int(last),
         total_steps=naming.budget(last), protocol=_protocol(evaluation),
-        read_evaluation=lambda: (evaluation, problems), read_progress=read_progress,
+        read_evaluation=lambda _: (evaluation, problems), read_progress=lambda _: read_progress(),
     )
 
 

@@ -43,8 +43,8 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
     return Run(
         path=folder, source="tensorboard", variant=variant, seed=seed, environment=environment,
         algorithm=variant, step=int(last), total_steps=naming.budget(last),
-        protocol=_protocol(evaluation), read_evaluation=lambda: (evaluation, problems),
-        read_progress=lambda: (progress, problems),
+        protocol=_protocol(evaluation), read_evaluation=lambda _: (evaluation, problems),
+        read_progress=lambda _: (progress, problems),
     )
 
 
