@@ -122,6 +122,8 @@ class EnvironmentFault(ErlctlError):  # noqa: N818 - the environment's fault
                  (("copy", index), ("step", step), ("action", action)) if value is not None]
         where = f" ({', '.join(parts)})" if parts else ""
         super().__init__(f"environment {environment}{where} {problem}", fix=fix)
+        self.environment, self.problem, self.fix = environment, problem, fix
+        self.index, self.step, self.action = index, step, action
 
 
 class SomeRunsFailedError(ErlctlError):

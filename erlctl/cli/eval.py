@@ -117,9 +117,15 @@ def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, vide
     run, program, _ = player.load(paths, checkpoint)
     film = program.film(seed=seed, policy=policy)
     name, arguments = run.environment.id, run.environment.kwargs
-    frames = (rendering.render_frame(name, state, arguments) for state in film.states)
-    rendering.write_video(frames, video, rendering.frames_per_second(name))
-    options.talk(f"{video}: {len(film.states)} frames, return {film.total:g}")
+    if film.states:
+        frames = (rendering.render_frame(name, state, arguments) for state in film.states)
+        rendering.write_video(frames, video, rendering.frames_per_second(name))
+    elif film.frames:
+        rendering.write_video(film.frames, video)
+    else:
+        raise ErlctlError(f"{name} draws no pictures, so there is no film of it")
+    count = len(film.states) or len(film.frames)
+    options.talk(f"{video}: {count} frames, return {film.total:g}")
 
 
 eval = eval_  # noqa: A001 - the lazy group looks a command up under its name

@@ -7,6 +7,9 @@ import click
 from erlctl import spec
 from erlctl.cli import options
 from erlctl.cli.specs import load_all
+from erlctl.environments.host import backends
+
+_COLUMNS = ["source", "name", "variant", "seed", "environment", "backend", "steps"]
 
 
 @click.command()
@@ -26,7 +29,7 @@ def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | No
       erlctl validate experiments/quickstart.yaml --set agent.gamma=0.95
     """
     rows = [row for experiment in load_all(specs, overrides, seeds) for row in _rows(experiment)]
-    options.echo_rows(rows, ["source", "name", "variant", "seed", "environment", "steps"], fmt)
+    options.echo_rows(rows, _COLUMNS, fmt)
     options.talk(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")
 
 
@@ -34,7 +37,8 @@ def _rows(experiment: spec.Experiment) -> list[dict[str, object]]:
     return [
         {
             "source": experiment.source, "name": run.name, "variant": run.variant,
-            "seed": run.seed, "environment": run.environment.id, "steps": run.training.steps,
+            "seed": run.seed, "environment": run.environment.id,
+            "backend": backends.resolve(run.environment), "steps": run.training.steps,
         }
         for run in experiment.runs
     ]

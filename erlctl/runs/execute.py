@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erlctl.errors import DamagedError, DivergedError, ErlctlError
+from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError
 from erlctl.runs import catalogue, lock, preflight, spec_file, store
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
@@ -20,6 +20,9 @@ from erlctl.spec.schema import RunSpec
 
 if TYPE_CHECKING:
     from erlctl.runs.recorder import RunRecorder
+    from erlctl.training import loop
+
+_LARGE_BYTES = 10**8  # less is not worth a sentence
 
 OnEvent = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], int | None]
@@ -167,7 +170,7 @@ class _Execution:
 
     def _note_failure(self, record: RunRecord, error: BaseException) -> None:
         with suppress(OSError):  # the disk may be full: the reason still goes to the caller
-            if not isinstance(error, ErlctlError):
+            if not isinstance(error, ErlctlError) or isinstance(error, EnvironmentFault):
                 write_log(self._paths.log, traceback.format_exc())
             record.end("failed", self._step, _sentence(error))
             write_log(self._paths.log, f"failed at step {self._step}: {_sentence(error)}")
@@ -175,12 +178,12 @@ class _Execution:
     def _train(self, record: RunRecord, fingerprint: str, start: Start | None) -> Outcome:
         # Not at module level: whether there is anything to do is known without TensorFlow.
         from erlctl.runs.recorder import RunRecorder
-        from erlctl.training import loop
 
         program = self._program_for(self._run)
-        manifest = self._restore(program, start)
         self._check_resources(program)
-        record.save(durable=False, compile="xla" if program.is_xla else "graph")
+        manifest = self._restore(program, start)
+        record.save(durable=False, compile="xla" if program.is_xla else "graph",
+                    backend=program.backend)
         self._recorder = recorder = RunRecorder(
             self._run, self._paths, program, record, fingerprint, manifest, self._on_event
         )
@@ -188,12 +191,22 @@ class _Execution:
             self._on_event({"event": "started", "step": program.step,
                             "total_steps": self._run.training.steps,
                             "is_resumed": manifest is not None})
-            ended = loop.train(program, self._run, recorder, self._should_stop)
+            ended = self._loop(program, recorder)
             if ended.status == "complete":
                 self._finish(program, recorder)
         finally:
             recorder.close()
         return Outcome(ended.status, ended.step, ended.reason, ended.signum)
+
+    def _loop(self, program: Any, recorder: RunRecorder) -> loop.Outcome:
+        from erlctl.training import loop
+
+        try:
+            return loop.train(program, self._run, recorder, self._should_stop)
+        except EnvironmentFault:
+            # The program stands where the last good step left it, so nothing of it is lost.
+            recorder.checkpoint(program.step)
+            raise
 
     def _restore(self, program: Any, start: Start | None) -> Manifest | None:
         from erlctl.runs import checkpoints
@@ -207,6 +220,8 @@ class _Execution:
         catalogue.go_back_to(self._paths, manifest, keep=self._run.checkpoint.keep)
         self._say(f"resumed from step {manifest.step} (checkpoint {folder.name}, "
                   f"{len(manifest.tensors)} variables)")
+        for note in program.notes_on_resume():
+            self._say(note)
         if optional:
             self._say("the replay buffer was not saved (checkpoint.replay is false): "
                       "the current policy refills it")
@@ -218,8 +233,11 @@ class _Execution:
             self._paths.root, checkpoint_bytes=size, keep=self._run.checkpoint.keep,
             existing=len(catalogue.list_checkpoints(self._paths)),
         )
-        # A call into XLA copies the variables that it touches.
-        preflight.check_memory(size, "a copy of the run's variables during a chunk")
+        if size > _LARGE_BYTES:
+            self._say(f"replay and networks take {preflight.megabytes(size)} of memory")
+        # A call into XLA copies the variables that it touches; a replay on the host is not yet
+        # written to, so it takes its memory later.
+        preflight.check_memory(size, "the run's replay and networks")
 
     def _finish(self, program: Any, recorder: RunRecorder) -> None:
         if recorder.saved_step != program.step:

@@ -20,7 +20,7 @@ from erlctl.agents.policies import Clock
 from erlctl.errors import ErlctlError
 from erlctl.spec.schema import RunSpec
 from erlctl.training import export, seeding
-from erlctl.training.chunk import Chunk, Episodes, EpisodeSums
+from erlctl.training.chunk import NO_EPISODES, Chunk, Episodes, EpisodeSums
 from erlctl.training.compilation import use_xla
 from erlctl.training.seeding import Stream
 
@@ -41,10 +41,13 @@ class TrainingProgram(abc.ABC):
 
     Attributes:
         run: Resolved spec.
+        backend: Where the environment runs, as in `EnvironmentSection` with `auto` resolved.
         is_xla: Whether updates are compiled by XLA.
         agent: TF-Agents agent (`erlctl.agents.base.TrainableAgent`).
         collect_policy: Behaviour policy.
     """
+
+    backend = "compiled"
 
     def __init__(self, run: RunSpec, time_step_spec: Any, action_spec: Any) -> None:
         self.run = run
@@ -95,9 +98,23 @@ class TrainingProgram(abc.ABC):
     def groups(self) -> Mapping[str, Mapping[str, tf.Variable]]:
         """Return what the subclass adds to the state: group -> name -> variable."""
 
-    @abc.abstractmethod
     def advance(self, num_steps: int) -> Chunk:
-        """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""
+        """Take `num_steps` environment steps (a multiple of num_envs) with their updates.
+
+        A loss that is not finite is told by the chunk's `diverged_at`.
+        """
+        try:
+            return self.take_steps(num_steps)
+        except tf.errors.InvalidArgumentError as error:
+            # Upstream's own check of losses, which exists in graph mode and not in XLA.
+            if "is inf or nan" not in error.message:
+                raise
+            self._counters["diverged_at"].assign(self.step)
+            return self.finish_chunk(NO_EPISODES)
+
+    @abc.abstractmethod
+    def take_steps(self, num_steps: int) -> Chunk:
+        """Do what `advance` says; may leave upstream's errors about losses to it."""
 
     def remember_pristine(self) -> None:
         """Keep the values that every fresh run starts from; the replay starts from zeros."""
@@ -194,6 +211,10 @@ class TrainingProgram(abc.ABC):
         is_first = ~tf.reduce_all(tf.math.is_finite(values)) & (diverged_at.read_value() < 0)
         step = self._counters["step"].read_value()
         diverged_at.assign(tf.where(is_first, step, diverged_at.read_value()))
+
+    def notes_on_resume(self) -> list[str]:
+        """Return sentences about what a resumed run does not continue; none by default."""
+        return []
 
     def finish_chunk(self, episodes: Episodes) -> Chunk:
         """Count the episodes of a chunk and return what it did."""

@@ -128,8 +128,8 @@ class Border:
 
 
 def _bounded(
-    shape: Any, dtype: tf.DType, low: Any, high: Any, name: str  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    shape: Any, dtype: tf.DType, low: Any, high: Any, name: str
+) -> Any:
     from tf_agents.specs import tensor_spec
 
     return tensor_spec.BoundedTensorSpec(shape, dtype, low, high, name)

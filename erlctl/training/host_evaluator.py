@@ -36,7 +36,7 @@ class HostEvaluator(Evaluator):
     """
 
     def __init__(
-        self, run: RunSpec, agent: Any, step: tf.Variable, *, border: Border, signals: Signals,  # noqa: ANN401
+        self, run: RunSpec, agent: Any, step: tf.Variable, *, border: Border, signals: Signals,
         xla: bool,
     ) -> None:
         super().__init__(run, agent, step, xla=xla)

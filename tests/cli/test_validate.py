@@ -20,11 +20,11 @@ def test_the_runs_are_listed_on_stdout_and_counted_on_stderr():
     result = run("validate", "good.yaml")
     assert result.code == 0
     assert [line.split() for line in result.out.splitlines()] == [
-        ["source", "name", "variant", "seed", "environment", "steps"],
-        ["good.yaml", "test", "dqn,gamma=0.5", "0", "CartPole-v1", "50000"],
-        ["good.yaml", "test", "dqn,gamma=0.5", "1", "CartPole-v1", "50000"],
-        ["good.yaml", "test", "dqn,gamma=0.9", "0", "CartPole-v1", "50000"],
-        ["good.yaml", "test", "dqn,gamma=0.9", "1", "CartPole-v1", "50000"],
+        ["source", "name", "variant", "seed", "environment", "backend", "steps"],
+        ["good.yaml", "test", "dqn,gamma=0.5", "0", "CartPole-v1", "compiled", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.5", "1", "CartPole-v1", "compiled", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.9", "0", "CartPole-v1", "compiled", "50000"],
+        ["good.yaml", "test", "dqn,gamma=0.9", "1", "CartPole-v1", "compiled", "50000"],
     ]
     assert result.err == "4 runs, no problems\n"
 
@@ -63,6 +63,26 @@ def test_an_unknown_argument_of_an_environment_is_refused():
     assert "environment.kwargs.time_limits: unknown argument" in result.err
 
 
-def test_other_backends_know_their_own_environments():
-    result = run("validate", "good.yaml", "--set", "environment={id: Mine-v0, backend: gym}")
+@pytest.mark.parametrize("environment", [
+    "{id: FrozenLake-v1, backend: gym}", "{id: FrozenLake-v1}", "{id: 'mine:Pole', backend: python}",
+])
+def test_environments_that_are_not_compiled_are_looked_up_where_they_live(environment):
+    result = run("validate", "good.yaml", "--set", f"environment={environment}")
     assert result.code == 0
+
+
+def test_an_environment_that_gym_does_not_have_is_refused():
+    result = run("validate", "good.yaml", "--set", "environment={id: CartPol-v1, backend: gym}")
+    assert result.code == 2
+    assert "environment.id: unknown gym environment 'CartPol-v1'; did you mean 'CartP" in result.err
+
+
+@pytest.mark.parametrize(("setting", "remedy"), [
+    ("wrappers={time_limit: 9}", "write it as environment.kwargs.time_limit"),
+    ("wrappers={frame_stack: 2}", "write `backend: gym`"),
+    ("vectorise=subprocess", "remove it"),
+])
+def test_compiled_environments_refuse_what_only_host_environments_have(setting, remedy):
+    result = run("validate", "good.yaml", "--set", f"environment.{setting}")
+    assert result.code == 2
+    assert remedy in result.err

@@ -23,6 +23,7 @@ class FakeProgram:
     """
 
     is_xla = False
+    backend = "compiled"
     max_chunk = 8192
 
     def __init__(self, run, *, replay_rows=50, diverges_at=None, raises_at=None, error=None,
@@ -94,6 +95,9 @@ class FakeProgram:
     def evaluate(self, num_episodes, *, seed=None, policy="evaluation"):
         value = float(self._state["agent/weights/w"].numpy().sum())
         return np.array([value] * num_episodes), np.array([9] * num_episodes)
+
+    def notes_on_resume(self):
+        return []
 
     def export_policy(self, folder):
         Path(folder, "policy.txt").write_text(str(self.step))

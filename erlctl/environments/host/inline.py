@@ -80,7 +80,7 @@ class InlineVector(VectorEnvironment):
         self._truncated[index] = truncated and not terminated
         self._now[index] = self._row(single.reset(None)) if terminated or truncated else row
 
-    def _row(self, observation: Any) -> np.ndarray:  # noqa: ANN401 - whatever came
+    def _row(self, observation: Any) -> np.ndarray:
         try:
             return self.observation.convert(observation)
         except (TypeError, ValueError) as error:

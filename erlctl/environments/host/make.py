@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from erlctl.environments.host import backends
+from erlctl.environments.host import backends, packages
 from erlctl.environments.host.base import VectorEnvironment
 from erlctl.environments.host.inline import InlineVector
 from erlctl.environments.host.single import Single, adapt
 from erlctl.environments.host.task import Limited, Repeated, StickyVector
-from erlctl.errors import EnvironmentFault, ErlctlError, UnknownNameError
+from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.options.wrappers import Wrappers
 from erlctl.spec.schema import EnvironmentSection
 
@@ -79,17 +79,17 @@ def _wrapped(single: Single, wrappers: Wrappers) -> Single:
 
 def _gym(section: EnvironmentSection, draws: bool) -> Single:
     del draws  # Gym 0.23 asks for the mode when it draws
-    import gym
+    gym = packages.load("gym")
 
     try:
         env = gym.make(section.id, **section.kwargs)
-    except (gym.error.UnregisteredEnv, gym.error.Error) as error:
-        raise _unknown(section, error, list(gym.envs.registry.env_specs)) from error
+    except gym.error.Error as error:
+        raise _unknown(section, "gym", error) from error
     _replace_limit(env, section.wrappers)
     return adapt(env, section.id)
 
 
-def _replace_limit(env: Any, wrappers: Wrappers) -> None:  # noqa: ANN401
+def _replace_limit(env: Any, wrappers: Wrappers) -> None:
     """Let `wrappers.time_limit` replace Gym's own limit, which `make` cannot be told."""
     while wrappers.time_limit is not None and env is not env.unwrapped:
         if type(env).__name__ == "TimeLimit":
@@ -100,8 +100,7 @@ def _replace_limit(env: Any, wrappers: Wrappers) -> None:  # noqa: ANN401
 
 
 def _gymnasium(section: EnvironmentSection, draws: bool) -> Single:
-    import gymnasium
-
+    gymnasium = packages.load("gymnasium")
     wrappers = section.wrappers
     options: dict[str, Any] = {"render_mode": "rgb_array"} if draws else {}
     if wrappers.time_limit is not None:
@@ -110,14 +109,14 @@ def _gymnasium(section: EnvironmentSection, draws: bool) -> Single:
         # Its checker wraps every step and warns on stderr; the vector has checks of its own.
         env = gymnasium.make(section.id, disable_env_checker=True, **options, **section.kwargs)
     except gymnasium.error.Error as error:
-        raise _unknown(section, error, list(gymnasium.registry)) from error
+        raise _unknown(section, "gymnasium", error) from error
     return adapt(env, section.id)
 
 
-def _unknown(section: EnvironmentSection, error: Exception, known: list[str]) -> Exception:
-    if section.id in known or type(error).__name__ == "DependencyNotInstalled":
-        return error
-    return UnknownNameError(f"{section.backend} environment", section.id, known)
+def _unknown(section: EnvironmentSection, backend: str, error: Exception) -> Exception:
+    if packages.has(backend, section.id):
+        return error  # known, but something that it needs is not there
+    return packages.unknown(backend, section.id)
 
 
 def _python(section: EnvironmentSection, draws: bool) -> Single:

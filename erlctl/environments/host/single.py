@@ -7,6 +7,7 @@ recognised by what they have, so that a home-made class of any of these kinds wi
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -38,10 +39,10 @@ class Single(Protocol):
     action: ActionSpace
     time_limit: int | None
 
-    def reset(self, seed: int | None) -> Any:  # noqa: ANN401
+    def reset(self, seed: int | None) -> Any:
         """Begin an episode, reseeded where `seed` is not None; return the first observation."""
 
-    def step(self, action: Any) -> Step:  # noqa: ANN401
+    def step(self, action: Any) -> Step:
         """Take one step."""
 
     def render(self) -> np.ndarray | None:
@@ -59,7 +60,7 @@ class GymLike:
         environment: Id, for messages.
     """
 
-    def __init__(self, env: Any, environment: str) -> None:  # noqa: ANN401
+    def __init__(self, env: Any, environment: str) -> None:
         self._env = env
         self.observation = observation_space(env.observation_space, environment)
         self.action = action_space(env.action_space, environment)
@@ -67,7 +68,7 @@ class GymLike:
         self.time_limit: int | None = getattr(spec, "max_episode_steps", None)
         self._takes_seed = _accepts(getattr(env, "unwrapped", env).reset, "seed")
 
-    def reset(self, seed: int | None) -> Any:  # noqa: ANN401
+    def reset(self, seed: int | None) -> Any:
         """Begin an episode; environments older than Gym 0.22 are seeded by a method of their own."""
         if seed is None:
             result = self._env.reset()
@@ -80,7 +81,7 @@ class GymLike:
         has_info = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)
         return result[0] if has_info else result
 
-    def step(self, action: Any) -> Step:  # noqa: ANN401
+    def step(self, action: Any) -> Step:
         """Take one step of either interface; a truncation is never a termination."""
         result = self._env.step(action)
         if len(result) == 5:
@@ -92,6 +93,9 @@ class GymLike:
 
     def render(self) -> np.ndarray | None:
         """Return a picture: Gym wants the mode here, Gymnasium wanted it when it was made."""
+        # Without a screen; read by pygame when it is first used.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
         if _accepts(getattr(self._env, "unwrapped", self._env).render, "mode"):
             picture = self._env.render(mode="rgb_array")
         elif getattr(self._env, "render_mode", None) == "rgb_array":
@@ -115,7 +119,7 @@ class TimeStepLike:
 
     time_limit = None
 
-    def __init__(self, env: Any, environment: str) -> None:  # noqa: ANN401
+    def __init__(self, env: Any, environment: str) -> None:
         if getattr(env, "batched", False):
             raise ErlctlError(
                 f"environment {environment} is batched; erlctl puts environments side by side itself",
@@ -125,13 +129,13 @@ class TimeStepLike:
         self.observation = observation_space(env.observation_spec(), environment)
         self.action = action_space(env.action_spec(), environment)
 
-    def reset(self, seed: int | None) -> Any:  # noqa: ANN401
+    def reset(self, seed: int | None) -> Any:
         """Begin an episode; dm_env has no seeding, its factory takes the seed if it can."""
         if seed is not None and hasattr(self._env, "seed"):
             self._env.seed(seed)
         return self._env.reset().observation
 
-    def step(self, action: Any) -> Step:  # noqa: ANN401
+    def step(self, action: Any) -> Step:
         """Take one step; an end with a discount above 0 is a truncation."""
         after = self._env.step(action)
         is_last = int(after.step_type) == _LAST
@@ -150,7 +154,7 @@ class TimeStepLike:
             self._env.close()
 
 
-def adapt(env: Any, environment: str) -> Single:  # noqa: ANN401
+def adapt(env: Any, environment: str) -> Single:
     """Return an environment of any known kind behind the one interface.
 
     Raises:
@@ -169,7 +173,7 @@ def adapt(env: Any, environment: str) -> Single:  # noqa: ANN401
     )
 
 
-def _accepts(function: Any, name: str) -> bool:  # noqa: ANN401
+def _accepts(function: Any, name: str) -> bool:
     try:
         return name in inspect.signature(function).parameters
     except (TypeError, ValueError):  # written in C

@@ -65,7 +65,7 @@ _OBSERVATIONS = "a numeric Box, Discrete, MultiBinary, or a flat Dict or Tuple o
 _ACTIONS = "Discrete, or a Box of floats with finite bounds"
 
 
-def observation_space(space: Any, environment: str) -> ObservationSpace:  # noqa: ANN401 - any library's
+def observation_space(space: Any, environment: str) -> ObservationSpace:
     """Return how the observations of a space are read.
 
     Raises:
@@ -79,7 +79,7 @@ def observation_space(space: Any, environment: str) -> ObservationSpace:  # noqa
     return _READERS[kind](space, environment)
 
 
-def action_space(space: Any, environment: str) -> ActionSpace:  # noqa: ANN401
+def action_space(space: Any, environment: str) -> ActionSpace:
     """Return how actions are given to an environment.
 
     Raises:
@@ -101,7 +101,7 @@ def action_space(space: Any, environment: str) -> ActionSpace:  # noqa: ANN401
     )
 
 
-def _kind(space: Any) -> str:  # noqa: ANN401
+def _kind(space: Any) -> str:
     if isinstance(space, Mapping):
         return "dict"
     if isinstance(space, (list, tuple)):
@@ -119,7 +119,7 @@ def _kind(space: Any) -> str:  # noqa: ANN401
     return "discrete" if is_index else "box"
 
 
-def _bounds(space: Any) -> tuple[np.ndarray | None, np.ndarray | None]:  # noqa: ANN401
+def _bounds(space: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return (low, high) in the space's shape: Gym calls them low and high, specs min- and maximum."""
     low = getattr(space, "low", getattr(space, "minimum", None))
     high = getattr(space, "high", getattr(space, "maximum", None))
@@ -129,7 +129,7 @@ def _bounds(space: Any) -> tuple[np.ndarray | None, np.ndarray | None]:  # noqa:
     return np.broadcast_to(np.asarray(low), shape), np.broadcast_to(np.asarray(high), shape)
 
 
-def _size(space: Any) -> int:  # noqa: ANN401
+def _size(space: Any) -> int:
     if hasattr(space, "n"):
         return int(space.n)
     low, high = _bounds(space)
@@ -137,11 +137,11 @@ def _size(space: Any) -> int:  # noqa: ANN401
     return int(high) - int(low) + 1
 
 
-def _start(space: Any) -> int:  # noqa: ANN401
+def _start(space: Any) -> int:
     return int(space.start) if hasattr(space, "start") else int(getattr(space, "minimum", 0))
 
 
-def _box(space: Any, environment: str) -> ObservationSpace:  # noqa: ANN401
+def _box(space: Any, environment: str) -> ObservationSpace:
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub":
         raise refuse(environment, "observation", space, _OBSERVATIONS)
@@ -149,7 +149,7 @@ def _box(space: Any, environment: str) -> ObservationSpace:  # noqa: ANN401
     _, high = _bounds(space)
     target = np.dtype(np.uint8) if dtype == np.uint8 else np.dtype(np.float32)
 
-    def convert(value: Any) -> np.ndarray:  # noqa: ANN401
+    def convert(value: Any) -> np.ndarray:
         array = np.asarray(value)
         if array.shape != shape:
             raise ValueError(f"shape {array.shape} instead of {shape}")
@@ -164,11 +164,11 @@ def _box(space: Any, environment: str) -> ObservationSpace:  # noqa: ANN401
     return ObservationSpace(shape or (1,), target, largest, convert)
 
 
-def _discrete(space: Any, environment: str) -> ObservationSpace:  # noqa: ANN401
+def _discrete(space: Any, environment: str) -> ObservationSpace:
     del environment
     size, start = _size(space), _start(space)
 
-    def convert(value: Any) -> np.ndarray:  # noqa: ANN401
+    def convert(value: Any) -> np.ndarray:
         index = int(value) - start
         if not 0 <= index < size or index + start != value:
             raise ValueError(f"{value!r} instead of an index from {start} to {start + size - 1}")
@@ -184,7 +184,7 @@ _READERS: Mapping[str, Callable[[Any, str], ObservationSpace]] = {
 }
 
 
-def _joined(space: Any, kind: str, environment: str) -> ObservationSpace:  # noqa: ANN401
+def _joined(space: Any, kind: str, environment: str) -> ObservationSpace:
     parts = getattr(space, "spaces", space)
     keys: list[Any] = list(parts) if kind == "dict" else list(range(len(parts)))
     if not keys or any(_kind(parts[key]) not in _READERS for key in keys):
@@ -192,7 +192,7 @@ def _joined(space: Any, kind: str, environment: str) -> ObservationSpace:  # noq
     readers = [(key, observation_space(parts[key], environment)) for key in keys]
     size = sum(math.prod(reader.shape) for _, reader in readers)
 
-    def convert(value: Any) -> np.ndarray:  # noqa: ANN401
+    def convert(value: Any) -> np.ndarray:
         try:
             rows = [reader.convert(value[key]).ravel() for key, reader in readers]
         except (KeyError, IndexError) as error:

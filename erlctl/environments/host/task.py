@@ -25,7 +25,7 @@ class Repeated:
         self.time_limit = None if limit is None else -(-limit // count)
         self.reset, self.render, self.close = single.reset, single.render, single.close
 
-    def step(self, action: Any) -> Step:  # noqa: ANN401
+    def step(self, action: Any) -> Step:
         """Take up to `count` steps."""
         step = self._single.step(action)
         total = step.reward
@@ -52,12 +52,12 @@ class Limited:
         self.time_limit: int | None = limit
         self.render, self.close = single.render, single.close
 
-    def reset(self, seed: int | None) -> Any:  # noqa: ANN401
+    def reset(self, seed: int | None) -> Any:
         """Begin an episode."""
         self._elapsed = 0
         return self._single.reset(seed)
 
-    def step(self, action: Any) -> Step:  # noqa: ANN401
+    def step(self, action: Any) -> Step:
         """Take one step; the last one is a truncation unless it is a true end."""
         self._elapsed += 1
         step = self._single.step(action)

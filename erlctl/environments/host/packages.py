@@ -1,0 +1,58 @@
+"""The backends' packages: imported quietly, asked which environments they have."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import io
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from erlctl.environments.host import backends
+from erlctl.errors import UnknownNameError
+
+_MAX_NAMED = 20
+
+
+def load(backend: str) -> Any:
+    """Return the package of a backend, imported.
+
+    Raises:
+        ErlctlError: It is not installed; names the command that does it.
+    """
+    backends.require(backend)
+    # Gym says on every import that it is no longer maintained.
+    with contextlib.redirect_stderr(io.StringIO()):
+        return importlib.import_module(backends.PACKAGES[backend][0])
+
+
+_IDS: Mapping[str, Callable[[Any], Collection[str]]] = MappingProxyType({
+    "gym": lambda gym: gym.envs.registry.env_specs,
+    "gymnasium": lambda gymnasium: gymnasium.registry,
+    "envpool": lambda envpool: envpool.list_all_envs(),
+})
+
+
+def known_ids(backend: str) -> Collection[str]:
+    """Return the ids that a backend's package has registered itself."""
+    return _IDS[backend](load(backend))
+
+
+def has(backend: str, environment_id: str) -> bool:
+    """Return whether a backend knows an id; `module:id` is registered by importing the module."""
+    return ":" in environment_id or environment_id in known_ids(backend)
+
+
+def unknown(backend: str, environment_id: str) -> UnknownNameError:
+    """Return the error for an id that a backend does not know; names similar ones only.
+
+    EnvPool alone has more than a thousand.
+    """
+    known = known_ids(backend)
+    stem = environment_id.partition("-")[0].lower()
+    close = difflib.get_close_matches(environment_id, known, n=_MAX_NAMED, cutoff=0.5)
+    similar = dict.fromkeys([*close, *(name for name in known if stem in name.lower())])
+    named = list(similar)[:_MAX_NAMED] or sorted(known)[:_MAX_NAMED]
+    return UnknownNameError(f"{backend} environment", environment_id, named)
