@@ -148,6 +148,7 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         self, batch: EnvironmentState, ended: tf.Tensor, draws: tf.Tensor
     ) -> EnvironmentState:
         """Return `batch` with the environments where `ended` (bool [N]) is true at a new FIRST."""
+        ended = _computed_once(ended, batch.elapsed)
         fresh = self.first(draws)
         state = {name: batch.state[name] if name in self.carried else value
                  for name, value in fresh.state.items()}
@@ -222,6 +223,16 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         if count == 0:
             return tf.zeros((self.num_envs, 0))
         return self._generator.uniform((self.num_envs, count))
+
+
+def _computed_once(mask: tf.Tensor, elapsed: tf.Tensor) -> tf.Tensor:
+    """Return `mask` [N] such that XLA stores it before it is used.
+
+    XLA would repeat all that led to the mask for each element of each state tensor that depends on
+    it (Seaquest steps 1.6 times as fast for this). It never repeats a reduction, so this is one, over
+    values that are `mask` since no episode has a negative number of steps, which XLA cannot know.
+    """
+    return tf.reduce_any(mask[:, tf.newaxis] & (elapsed[:, tf.newaxis] >= tf.range(2)), axis=1)
 
 
 def _along(mask: tf.Tensor, value: tf.Tensor) -> tf.Tensor:

@@ -87,7 +87,7 @@ class Seaquest(MinAtarGame):
         return [
             cell(y, x),
             cell(y, x - heading(state["player_rightwards"])),
-            friendly_board(state),
+            rows(friendly_board(state), first=0),
             rows(trail, first=1),
             rows(state["leftward_bullets"] | state["rightward_bullets"], first=1),
             rows(board(state, "enemy", where=~submarine), first=1),

@@ -14,18 +14,18 @@ Enemy bullets hit nothing but the player, so a board per direction says all abou
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
-from erlctl.environments.compiled.minatar.game import SIZE, cell
+from erlctl.environments.compiled.minatar.game import SIZE
 
 FRIENDLY, DIVERS, ENEMIES = 2, 2, 30  # slots
 SEA_ROWS = 8  # rows 1 to 8; enemies and divers live there
 
-# Ten counters up to ENEMIES + DIVERS fit into an int64.
-_COUNTER_BITS = 6
-_ONE, _MASK = np.int64(1), np.int64(2**_COUNTER_BITS - 1)
+# Ten counters fit into an int32. One counts up to 7 in a cell: enemies that follow each other in one
+# row stay for 3 steps in a cell when one comes in every step, and 4 at most are alive when they stay
+# for longer.
+_COUNTER_BITS = 3
 
 _SLOTS = {
     "friendly": (FRIENDLY, ("x", "y"), ("rightwards", "present")),
@@ -91,21 +91,24 @@ def board(
     return any_cell(state[f"{kind}_y"], x, present if where is None else present & where)
 
 
-def any_cell(y: tf.Tensor, x: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """Return bool [N, 8, 10], true where one of the slots [N, S] that are `present` is.
+def any_cell(
+    y: tf.Tensor, x: tf.Tensor, present: tf.Tensor, sea_rows: tuple[int, int] = (1, SEA_ROWS)
+) -> tf.Tensor:
+    """Return bool [N, R, 10], true where one of the slots [N, S] that are `present` is.
 
-    A number per row holds a counter of six bits for each column, so that XLA adds S numbers per row
+    `sea_rows` are the first and the last of the R rows. A number per row holds a counter for each column, so that XLA adds S numbers per row
     instead of combining S boards.
     """
     inside = present & (x >= 0) & (x < SIZE)
-    unit = tf.where(inside, tf.bitwise.left_shift(_ONE, tf.cast(_COUNTER_BITS * x, tf.int64)), 0)
-    here = tf.equal(y[:, tf.newaxis, :] - 1, tf.range(SEA_ROWS)[:, tf.newaxis])  # [N, 8, S]
+    unit = tf.where(inside, tf.bitwise.left_shift(1, _COUNTER_BITS * x), 0)
+    row = tf.range(sea_rows[0], sea_rows[1] + 1)
+    here = tf.equal(y[:, tf.newaxis, :], row[:, tf.newaxis])  # [N, R, S]
     counters = tf.reduce_sum(tf.where(here, unit[:, tf.newaxis, :], 0), axis=-1)
-    column = tf.bitwise.left_shift(_MASK, tf.range(SIZE, dtype=tf.int64) * _COUNTER_BITS)
+    column = tf.bitwise.left_shift(2**_COUNTER_BITS - 1, _COUNTER_BITS * tf.range(SIZE))
     return (counters[..., tf.newaxis] & column) != 0
 
 
 def friendly_board(state: State) -> tf.Tensor:
-    """Return bool [N, 10, 10], true where a friendly bullet is (row 0 too)."""
-    present = state["friendly_present"][..., tf.newaxis, tf.newaxis]
-    return tf.reduce_any(cell(state["friendly_y"], state["friendly_x"]) & present, axis=1)
+    """Return bool [N, 9, 10], true where a friendly bullet is (row 0 too)."""
+    return any_cell(state["friendly_y"], state["friendly_x"], state["friendly_present"],
+                    sea_rows=(0, SEA_ROWS))
