@@ -80,7 +80,7 @@ class Program(TrainingProgram):
         self._evaluator.seed = seed
         self._environment.reset()
 
-    def advance(self, num_steps: int) -> Chunk:
+    def take_steps(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""
         num_envs = self.run.environment.num_envs
         vector_steps = num_steps // num_envs
@@ -167,7 +167,9 @@ class Program(TrainingProgram):
         training = self.run.training
         vector_step = self._counters["step"].read_value() // self.run.environment.num_envs
         # Stored and not done steps: a run resumed without its replay refills it first.
-        is_ready = self._replay.num_stored() > training.learning_starts
+        is_ready = (
+            (self._replay.num_stored() > training.learning_starts) & self._replay.can_sample()
+        )
         due = is_ready & (vector_step % training.train_every == 0)
 
         def turn(j: tf.Tensor) -> tuple[tf.Tensor]:

@@ -98,6 +98,10 @@ class TransitionReplayBuffer(tf_uniform_replay_buffer.TFUniformReplayBuffer):
         """Return how many transitions were ever written, overwritten ones included; int64."""
         return (self._get_last_id() + 1) * self._batch_size
 
+    def can_sample(self) -> tf.Tensor:
+        """Return whether there is a row that a whole n-step return starts at; bool."""
+        return self._get_last_id() + 1 >= self._n_step
+
     def state(self) -> dict[str, tf.Variable]:
         """Return stable name -> variable."""
         names = [spec.name for spec in tf.nest.flatten(self._data_spec)]
