@@ -154,7 +154,9 @@ def _pairs(
     sign = -1.0 if better < 0 else 1.0
     by_block = [_scores(block) for block in blocks]
     variants = sorted({variant for scores in by_block for variant in scores}, key=natural)
-    ranked = list(order) + [variant for variant in variants if variant not in order]
+    wins = {variant: _mean_improvement(variant, by_block, sign) for variant in variants}
+    ranked = list(order) or sorted(variants, key=lambda variant: -wins[variant])
+    ranked += [variant for variant in variants if variant not in ranked]
     if len(ranked) < 2:
         return []
     if baseline is None:
@@ -174,3 +176,12 @@ def _pairs(
                 significance.improvement_interval(shared),
             ))
     return pairs
+
+
+def _mean_improvement(variant: str, by_block: Sequence[dict[str, Floats]], sign: float) -> float:
+    """P(a run of `variant` is better than one of another variant), over environments and others."""
+    found = [
+        float(probability_of_improvement(sign * scores[variant], sign * scores[other]))
+        for scores in by_block if variant in scores for other in scores if other != variant
+    ]
+    return float(np.mean(found)) if found else 0.0

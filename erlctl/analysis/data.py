@@ -15,6 +15,7 @@ from erlctl.errors import UnknownNameError
 
 Columns = Mapping[str, Floats]
 Reader = Callable[[Collection[str] | None], tuple[Columns, list[str]]]
+UNKNOWN = "unknown environment"
 EVALUATION, PROGRESS = "evaluation", "progress"
 
 

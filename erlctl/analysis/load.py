@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from erlctl.analysis import sources, specs
-from erlctl.analysis.data import Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run
 from erlctl.runs import layout, tables
 
 
@@ -87,7 +87,7 @@ def _whole(value: object) -> int | None:
 
 def _environment(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     given = facts.get("environment")
-    name = str(spec.get("environment.id") or (given if isinstance(given, str) else "") or "?")
+    name = str(spec.get("environment.id") or (given if isinstance(given, str) else "") or UNKNOWN)
     prefix = "environment.kwargs."
     arguments = [
         f"{key.removeprefix(prefix)}={value}" for key, value in sorted(spec.items())

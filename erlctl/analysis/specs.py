@@ -36,12 +36,25 @@ def parse(text: str) -> Mapping[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times faster
     try:
+        if not _is_shallow(yaml.parse(text, Loader=loader)):
+            return {}
         document = loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError):
         return {}
     fields: dict[str, Any] = {}
     _flatten(document, "", fields, 0)
     return fields
+
+
+def _is_shallow(events: Iterable[Any]) -> bool:
+    """Whether a document may be built: the C loader ends the process on deep nesting."""
+    depth = 0
+    for event in events:
+        depth += (name := type(event).__name__) in ("SequenceStartEvent", "MappingStartEvent")
+        depth -= name in ("SequenceEndEvent", "MappingEndEvent")
+        if depth > _MAX_DEPTH or name == "AliasEvent":  # an alias may stand for a billion values
+            return False
+    return True
 
 
 def _flatten(node: object, path: str, fields: dict[str, Any], depth: int) -> None:

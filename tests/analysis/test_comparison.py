@@ -214,3 +214,12 @@ def test_no_run_at_all_is_an_error_that_says_what_was_found(tmp_path):
     (tmp_path / "notes").mkdir()
     with pytest.raises(DamagedError, match="no run directory here"):
         compare(load([tmp_path]), Scoring())
+
+
+def test_without_reference_scores_the_best_over_all_is_who_wins_most_often(runs_dir):
+    for environment in ("Mine-v0", "Mine-v1"):
+        for variant, scores in (("a", LOW), ("b", HIGH)):
+            synthetic.write_group(
+                runs_dir, variant, scores, name=environment, environment=environment)
+    (pair,) = compared(runs_dir).together.pairs
+    assert (pair.variant, pair.probability) == ("b", 1.0)

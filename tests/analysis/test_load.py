@@ -149,3 +149,8 @@ def test_seeds_and_environments_alone_are_no_difference(runs_dir):
         for seed in range(2):
             synthetic.write_run(runs_dir, name=environment, environment=environment, seed=seed)
     assert specs.differences(load([runs_dir]).runs) == {}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "a: &x [1]\nb: [*x, *x]\n"])
+def test_specs_that_are_too_deep_or_hold_aliases_are_not_built(text):
+    assert specs.parse(text) == {}

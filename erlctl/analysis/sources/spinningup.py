@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from erlctl.analysis.data import Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run
 from erlctl.analysis.sources import naming
 from erlctl.analysis.statistics import Floats
 
@@ -40,9 +40,9 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
     return Run(
         path=folder, source="spinningup", variant=variant,
         seed=given_seed if isinstance(given_seed, int) else seed,
-        environment=str(config.get("env_name") or config.get("env") or "?"),
+        environment=str(config.get("env_name") or config.get("env") or UNKNOWN),
         algorithm=variant, step=int(last), total_steps=naming.budget(last),
-        protocol=f"{config.get('num_test_episodes', '?')} greedy episodes" if evaluation
+        protocol=f"{config.get('num_test_episodes', 'some')} greedy episodes" if evaluation
         else "no evaluation",
         read_evaluation=lambda _: (evaluation, problems),
         read_progress=lambda _: (progress, problems),

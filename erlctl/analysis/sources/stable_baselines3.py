@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erlctl.analysis.data import Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run
 from erlctl.analysis.sources import naming
 from erlctl.runs import tables
 
@@ -59,7 +59,7 @@ def _identity(folder: Path, monitors: list[str]) -> tuple[str, str, int | None]:
     if arguments.is_file() or (number is not None and from_monitor in (None, name)):
         return name, folder.parent.name, _zoo_seed(arguments)
     variant, seed = naming.split_seed(folder.name)
-    return from_monitor or "?", variant or folder.parent.name, seed
+    return from_monitor or UNKNOWN, variant or folder.parent.name, seed
 
 
 def _zoo_seed(arguments: Path) -> int | None:

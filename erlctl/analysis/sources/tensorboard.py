@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erlctl.analysis.data import Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run
 from erlctl.analysis.sources import naming
 
 _MAX_RECORD = 64 * 2**20
@@ -53,7 +53,7 @@ def _protocol(evaluation: Columns) -> str:
         return "no evaluation"
     counts = np.unique(evaluation["step"], return_counts=True)[1]
     # One value per step is a mean over an unknown number of episodes.
-    return f"{counts.max() if counts.max() > 1 else '?'} greedy episodes"
+    return f"{counts.max() if counts.max() > 1 else 'some'} greedy episodes"
 
 
 def _identity(name: str) -> tuple[str, str, int | None]:
@@ -62,7 +62,7 @@ def _identity(name: str) -> tuple[str, str, int | None]:
     if len(parts) >= 3 and parts[2].isdigit():
         return parts[0], parts[1], int(parts[2])
     variant, seed = naming.split_seed(name)
-    return "?", variant or name, seed
+    return UNKNOWN, variant or name, seed
 
 
 @lru_cache(maxsize=4096)
