@@ -67,7 +67,7 @@ class Comparison:
 
 def compare(
     loaded: Loaded, scoring: Scoring, *, baseline: str | None = None, force: bool = False,
-    references: Mapping[str, Reference] = REFERENCES,
+    references: Mapping[str, Reference] = REFERENCES, difference: float | None = None,
 ) -> Comparison:
     """Compare the variants of the loaded runs.
 
@@ -77,6 +77,7 @@ def compare(
         baseline: Variant that all others are compared with; None: the best against each other one.
         force: Put different environments and protocols together.
         references: Scores by environment that returns are normalised by.
+        difference: The difference of means to say the number of further seeds for; None: that seen.
 
     Raises:
         DamagedError: Not one run was found.
@@ -93,7 +94,7 @@ def compare(
         key = (EVERYTHING, "mixed", None) if force else block_key(run, scoring)
         by_block.setdefault(key, []).append(run)
     blocks = tuple(
-        _block(key, members, scoring, baseline)
+        _block(key, members, scoring, baseline, difference)
         for key, members in sorted(by_block.items(), key=str)
     )
     return Comparison(
@@ -142,7 +143,8 @@ def with_distinct_variants(runs: Sequence[Run]) -> list[Run]:
 
 
 def _block(
-    key: tuple[str, str, int | None], runs: Sequence[Run], scoring: Scoring, baseline: str | None
+    key: tuple[str, str, int | None], runs: Sequence[Run], scoring: Scoring, baseline: str | None,
+    difference: float | None,
 ) -> Block:
     members: dict[str, list[Score]] = {}
     for run in runs:
@@ -151,4 +153,5 @@ def _block(
     sign = -1 if scoring.better < 0 else 1
     groups.sort(key=lambda group: (group.num_used == 0, -sign * rank_value(group), group.variant))
     environment, protocol, step = key
-    return Block(environment, protocol, step, tuple(groups), make_pairs(groups, scoring, baseline))
+    pairs = make_pairs(groups, scoring, baseline, difference)
+    return Block(environment, protocol, step, tuple(groups), pairs)

@@ -61,9 +61,10 @@ class Pair:
         interval: Its interval.
         p_value: Permutation test of the means, adjusted by Holm over the pairs of the block.
         mann_whitney: The same of the ranks.
-        smallest_p: The smallest p-value that so few runs can give, unadjusted.
-        further_seeds: More seeds per variant to show this difference with power 0.8; None where it
-            cannot be said.
+        smallest_p: The smallest p-value that so few runs can give, adjusted likewise.
+        asked: The difference that `further_seeds` is for where the user gave one, else None.
+        further_seeds: More seeds per variant to show that difference, or else the one seen, with
+            power 0.8; None where it cannot be said.
         verdict: "better", "worse", "higher", "lower", "unclear" or "too few runs".
     """
 
@@ -76,6 +77,7 @@ class Pair:
     p_value: float
     mann_whitney: float
     smallest_p: float
+    asked: float | None
     further_seeds: int | None
     verdict: str
 
@@ -109,7 +111,9 @@ def make_group(variant: str, scores: Sequence[Score]) -> Group:
     return Group(variant, tuple(scores), statistics, intervals)
 
 
-def make_pairs(groups: Sequence[Group], scoring: Scoring, baseline: str | None) -> tuple[Pair, ...]:
+def make_pairs(
+    groups: Sequence[Group], scoring: Scoring, baseline: str | None, asked: float | None = None
+) -> tuple[Pair, ...]:
     """Every variant against the baseline, or the best against every other one; both with scores."""
     usable = [group for group in groups if group.num_used]
     if len(usable) < 2:
@@ -123,7 +127,7 @@ def make_pairs(groups: Sequence[Group], scoring: Scoring, baseline: str | None) 
     raw = [[_p_value(test, a.values, b.values) for a, b in couples] for test in tests]
     adjusted, of_ranks = (significance.holm(p_values) for p_values in raw)
     return tuple(
-        _pair(a, b, scoring, p, p_ranks)
+        _pair(a, b, scoring, (p, p_ranks), len(couples), asked)
         for (a, b), p, p_ranks in zip(couples, adjusted, of_ranks, strict=True)
     )
 
@@ -136,24 +140,31 @@ def _p_value(test: Callable[[Floats, Floats], float], a: Floats, b: Floats) -> f
     return test(a, b)
 
 
-def _pair(a: Group, b: Group, scoring: Scoring, p_value: float, p_ranks: float) -> Pair:
+def _pair(
+    a: Group, b: Group, scoring: Scoring, p_values: tuple[float, float], num_pairs: int,
+    asked: float | None,
+) -> Pair:
     x, y = a.values, b.values
     if scoring.better < 0:
         x, y = -x, -y
     probability = float(probability_of_improvement(x, y))
     is_finite = bool(np.isfinite(x).all() and np.isfinite(y).all())
     difference = float(np.mean(a.values) - np.mean(b.values)) if is_finite else np.nan
-    if np.isnan(p_value):
-        verdict = "too few runs"
-    elif p_value >= SIGNIFICANCE or probability == 0.5:
-        verdict = "unclear"
-    else:
-        words = ("better", "worse") if scoring.better else ("higher", "lower")
-        verdict = words[0] if probability > 0.5 else words[1]
+    sought = difference if asked is None else asked
     return Pair(
         variant=a.variant, other=b.variant, num_runs=(x.size, y.size), difference=difference,
         probability=probability, interval=significance.improvement_interval([(x, y)]),
-        p_value=p_value, mann_whitney=p_ranks, smallest_p=significance.smallest_p(x.size, y.size),
-        further_seeds=significance.further_seeds(x, y, difference) if is_finite else None,
-        verdict=verdict,
+        p_value=p_values[0], mann_whitney=p_values[1], asked=asked,
+        smallest_p=min(1.0, num_pairs * significance.smallest_p(x.size, y.size)),
+        further_seeds=significance.further_seeds(x, y, sought) if is_finite else None,
+        verdict=_verdict(p_values[0], probability, scoring),
     )
+
+
+def _verdict(p_value: float, probability: float, scoring: Scoring) -> str:
+    if np.isnan(p_value):
+        return "too few runs"
+    if p_value >= SIGNIFICANCE or probability == 0.5:
+        return "unclear"
+    words = ("better", "worse") if scoring.better else ("higher", "lower")
+    return words[0] if probability > 0.5 else words[1]

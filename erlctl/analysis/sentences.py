@@ -7,6 +7,8 @@ from erlctl.analysis.aggregate import AggregatePair
 from erlctl.analysis.groups import SIGNIFICANCE, Pair
 from erlctl.analysis.scores import Scoring
 
+_SENSIBLE_SEEDS = 1000
+
 
 def verdict(pair: Pair, scoring: Scoring) -> str:
     """Return the sentence for a pair, with its evidence."""
@@ -45,21 +47,23 @@ def _evidence(pair: Pair, scoring: Scoring) -> str:
 
 
 def _advice(pair: Pair) -> str:
-    if pair.verdict != "unclear":
+    """What to do about an answer that is not clear, or how many seeds a given difference needs."""
+    if pair.asked is None and pair.verdict != "unclear":
         return ""
-    if pair.smallest_p >= SIGNIFICANCE:
+    if pair.asked is None and pair.smallest_p >= SIGNIFICANCE:
         return (
             f" So few runs cannot show it: even the clearest result gives "
             f"{numbers.p_value(pair.smallest_p)}."
         )
-    if pair.difference == 0 or pair.further_seeds is None:
-        return ""
     seeds = pair.further_seeds
-    if seeds == 0 or seeds > 1000:
+    if seeds is None or (pair.asked is None and not 0 < seeds <= _SENSIBLE_SEEDS):
         return ""
+    size = numbers.number(abs(pair.difference if pair.asked is None else pair.asked))
+    if seeds == 0:
+        return f" These runs are enough to show a true difference of {size} (power 0.8)."
     return (
-        f" A true difference of {numbers.number(abs(pair.difference))} would need about {seeds} "
-        f"more seed{'s' * (seeds != 1)} of each."
+        f" A true difference of {size} would need about {seeds} more seed{'s' * (seeds != 1)} of "
+        "each."
     )
 
 

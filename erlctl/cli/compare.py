@@ -31,6 +31,8 @@ KINDS = ("final", "best", "area", "steps")
 @click.option("--reference", "references", multiple=True, metavar="ENV=LOW,HIGH",
               help="Returns that become 0 and 1 when environments are put together; repeatable. "
                    "Gym's classic environments have theirs.")
+@click.option("--difference", type=float, metavar="D",
+              help="Say how many more seeds would show a true difference of D (power 0.8).")
 @click.option("--by", type=click.Choice(["variant", "environment"]), default="variant",
               show_default=True, help="Rows of the table.")
 @click.option("--include-unfinished", is_flag=True, help="Use unfinished runs as far as they came.")
@@ -42,7 +44,7 @@ KINDS = ("final", "best", "area", "steps")
 def compare(
     paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,
     threshold: float | None, baseline: str | None, references: tuple[str, ...],
-    by: str, include_unfinished: bool, force: bool,
+    difference: float | None, by: str, include_unfinished: bool, force: bool,
     spec_diff: bool, fmt: str,
 ) -> None:
     """Say which variant is better, and how sure that is.
@@ -73,7 +75,8 @@ def compare(
         include_unfinished=include_unfinished,
     )
     comparison = compare_runs(loaded, scoring, baseline=baseline, force=force,
-                              references=reference_scores.parse(references))
+                              references=reference_scores.parse(references),
+                              difference=difference)
     is_terminal = sys.stdout.isatty()
     layout = render.Layout(
         by=by, spec_differences=spec_diff, color=is_terminal and "NO_COLOR" not in os.environ,

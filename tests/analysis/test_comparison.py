@@ -223,3 +223,20 @@ def test_without_reference_scores_the_best_over_all_is_who_wins_most_often(runs_
                 runs_dir, variant, scores, name=environment, environment=environment)
     (pair,) = compared(runs_dir).together.pairs
     assert (pair.variant, pair.probability) == ("b", 1.0)
+
+
+def test_the_seeds_that_a_given_difference_needs_are_said(runs_dir):
+    synthetic.write_group(runs_dir, "a", LOW)
+    synthetic.write_group(runs_dir, "b", HIGH)
+    (small,) = said(compared(runs_dir, difference=5.0))
+    assert "A true difference of 5.00 would need about" in small
+    (large,) = said(compared(runs_dir, difference=100.0))
+    assert "enough to show a true difference of 100.0" in large
+
+
+def test_many_pairs_of_few_runs_cannot_show_anything(runs_dir):
+    for variant, shift in (("a", 0), ("b", 500), ("c", 200)):
+        synthetic.write_group(runs_dir, variant, [score + shift for score in LOW[:4]])
+    pairs = compared(runs_dir).blocks[0].pairs
+    assert [pair.smallest_p for pair in pairs] == pytest.approx([2 * 2 / 70] * 2)
+    assert "even the clearest result gives p = 0.057" in said(compared(runs_dir))[0]
