@@ -25,7 +25,7 @@ EXACT_STEP = Sgd(learning_rate=SIZE / (2 * NUM_SUCCESSORS))
 
 
 def problem():
-    """Return P with two equally likely successors a pair, r, and the sweep; one pair is terminal."""
+    """Return P with two equally likely successors a pair, r, the sweep; one pair is terminal."""
     rng = np.random.default_rng(0)
     pairs = [(s, a) for s in range(NUM_STATES) for a in range(NUM_ACTIONS)]
     successors = np.array([

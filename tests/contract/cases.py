@@ -9,12 +9,12 @@ from erlctl.spec.schema import (
 )
 
 
-def small_run(algorithm, *, seed=0, compile="xla", num_envs=1, **training):
+def small_run(algorithm, *, seed=0, mode="xla", num_envs=1, **training):
     """Return a run that learns from step 20 on and overwrites its replay after 100."""
     is_continuous = algorithm.action_kind == "continuous"
     section = {
         "steps": 1000, "learning_starts": 20, "batch_size": 8, "replay_capacity": 100,
-        "target_update_every": 10, "compile": compile, **training,
+        "target_update_every": 10, "compile": mode, **training,
     }
     return RunSpec(
         name="contract", variant="small", seed=seed, agent=algorithm,

@@ -177,7 +177,7 @@ def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
 @pytest.mark.slow
 @pytest.mark.parametrize("label", EVERY_ALGORITHM)
 def test_it_runs_in_graph_mode_on_several_environments(label):
-    program = Program(small_run(EVERY_ALGORITHM[label], compile="graph", num_envs=4))
+    program = Program(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
     chunk = program.advance(STEPS)
     assert not program.is_xla
     assert (chunk.step, chunk.diverged_at) == (STEPS, None)

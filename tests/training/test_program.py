@@ -9,25 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl import registry
-from erlctl.errors import ErlctlError
-from erlctl.options.optimizers import Sgd
 from erlctl.spec.schema import LoggingSection
 from erlctl.training import loop
 from erlctl.training.program import Program
-from tests.contract.cases import small_run
+from tests.training.build import make_run
 from tests.training.test_loop import Notes
-
-
-def declare(name="munchausen_dqn", **fields):
-    return registry.get("algorithm", name)(**fields)
-
-
-def make_run(*, time_limit=12, algorithm=None, **kwargs):
-    """Return a run whose episodes end by the pole and by the time limit."""
-    run = small_run(algorithm or declare(), **kwargs)
-    environment = dataclasses.replace(run.environment, kwargs={"time_limit": time_limit})
-    return dataclasses.replace(run, environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +31,7 @@ def program(shared):
 @pytest.fixture(scope="module")
 def graph():
     """Return the same run in graph mode."""
-    return Program(make_run(replay_capacity=300, compile="graph"))
+    return Program(make_run(replay_capacity=300, mode="graph"))
 
 
 def values(program):
@@ -244,56 +230,6 @@ def test_episodes_add_up_to_the_steps(program):
     assert again["episodes"] == len(found.returns)
     assert "return_mean" not in again
     assert "loss" not in again
-
-
-@pytest.mark.parametrize(("num_envs", "train_every", "updates"), [(1, 3, 2), (4, 1, 1), (4, 3, 2)])
-def test_updates_are_as_many_as_the_spec_says(num_envs, train_every, updates):
-    run = make_run(
-        num_envs=num_envs, train_every=train_every, updates=updates, compile="graph"
-    )
-    program = Program(run)
-    chunk = program.advance(200)
-    due = [t for t in range(1, 200 // num_envs + 1) if t * num_envs > 20 and t % train_every == 0]
-    assert chunk.step == 200
-    assert chunk.updates == updates * len(due)
-    assert (chunk.episodes.steps % num_envs == 0).all()
-    assert (np.diff(chunk.episodes.steps) >= 0).all()
-    assert chunk.episodes.lengths.sum() + program.state()["running/length"].numpy().sum() == 200
-
-
-@pytest.mark.parametrize("learning_starts", [0, 1, 2])
-def test_no_update_reads_rows_that_were_never_written(learning_starts):
-    """With n-step returns the first whole return needs n rows."""
-    algorithm = declare("dqn", n_step=4)
-    program = Program(
-        make_run(algorithm=algorithm, learning_starts=learning_starts, compile="graph")
-    )
-    assert program.advance(3).updates == 0
-    assert program.advance(2).updates == 2
-
-
-@pytest.mark.parametrize("compile", ["xla", "graph"])
-@pytest.mark.parametrize("name", ["dqn", "sac"])
-def test_a_loss_that_is_not_finite_is_noticed(name, compile):
-    """In graph mode upstream's own check stops the program; it is the same to the caller."""
-    run = dataclasses.replace(
-        small_run(declare(name), compile=compile), optimizer=Sgd(learning_rate=1e30)
-    )
-    program = Program(run)
-    assert program.advance(20).diverged_at is None
-    chunk = program.advance(100)
-    assert 20 < chunk.diverged_at <= 120
-    program.start(0)
-    notes = Notes()
-    assert loop.train(program, run, notes).status == "diverged"
-    assert notes.events == []
-
-
-def test_actions_of_another_kind_are_refused():
-    run = small_run(declare("sac"))
-    environment = dataclasses.replace(run.environment, id="CartPole-v1")
-    with pytest.raises(ErlctlError, match="sac needs continuous actions; CartPole-v1 has discrete"):
-        Program(dataclasses.replace(run, environment=environment))
 
 
 @pytest.mark.slow

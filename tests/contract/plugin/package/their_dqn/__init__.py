@@ -14,7 +14,9 @@ class TheirDqn(ValueAlgorithm):
     """Advantage learning under another name."""
 
     summary: ClassVar[str] = "an algorithm that another package brings"
-    equation: ClassVar[str] = "y = r - weight * (max_b q(s, b) - q(s, a)) + gamma * max_a' q(s', a')"
+    equation: ClassVar[str] = (
+        "y = r - weight * (max_b q(s, b) - q(s, a)) + gamma * discount * max_a' q(s', a')"
+    )
     source: ClassVar[str] = "this test"
     relations: ClassVar[tuple[str, ...]] = ("dqn with weight = 0",)
 
