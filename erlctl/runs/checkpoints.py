@@ -73,7 +73,7 @@ def save(
 
 def _write_bundle(prefix: Path, state: State) -> dict[str, dict[str, Any]]:
     names = sorted(state)
-    values = [tf.convert_to_tensor(state[name]) for name in names]
+    values = [_tensor(state[name]) for name in names]
     try:
         tf.raw_ops.SaveV2(
             prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names),
@@ -87,6 +87,13 @@ def _write_bundle(prefix: Path, state: State) -> dict[str, dict[str, Any]]:
         name: {"shape": value.shape.as_list(), "dtype": value.dtype.name}
         for name, value in zip(names, values, strict=True)
     }
+
+
+def _tensor(value: Any) -> tf.Tensor:
+    """Return a variable's value, or an array as a tensor on the same memory: replays are large."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return tf.experimental.dlpack.from_dlpack(value.__dlpack__())
+    return tf.convert_to_tensor(value)
 
 
 def restore(
@@ -106,16 +113,15 @@ def restore(
     """
     _check_match(folder, manifest, state, optional)
     names = sorted(set(state) & set(manifest.tensors))
-    try:
-        values = tf.raw_ops.RestoreV2(
-            prefix=str(folder / _PREFIX), tensor_names=names,
-            shape_and_slices=[""] * len(names),
-            dtypes=[tf.as_dtype(state[name].dtype) for name in names],
-        )
-    except tf.errors.OpError as error:
-        raise DamagedError(f"{folder}: TensorFlow cannot read it: {error.message}") from error
-    for name, value in zip(names, values, strict=True):
+    for name in names:  # one at a time: no second copy of a large replay
         target = state[name]
+        try:
+            value, = tf.raw_ops.RestoreV2(
+                prefix=str(folder / _PREFIX), tensor_names=[name], shape_and_slices=[""],
+                dtypes=[tf.as_dtype(target.dtype)],
+            )
+        except tf.errors.OpError as error:
+            raise DamagedError(f"{folder}: TensorFlow cannot read it: {error.message}") from error
         if isinstance(target, np.ndarray):
             target[...] = value.numpy()
         else:

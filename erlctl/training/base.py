@@ -27,7 +27,7 @@ from erlctl.training.seeding import Stream
 # Losses that one agent reports at most.
 _MAX_LOSSES = 4
 _STREAMS = (
-    Stream.ENVIRONMENT, Stream.POLICY, Stream.REPLAY, Stream.AGENT, Stream.DIAGNOSTICS,
+    Stream.ENVIRONMENT, Stream.POLICY, Stream.REPLAY, Stream.AGENT,
 )
 
 
@@ -67,6 +67,7 @@ class TrainingProgram(abc.ABC):
         self.collect_policy = self.agent.acting_policy(
             run.agent.collect_policy, clock, random_steps=run.training.learning_starts
         )
+        self._looked: dict[str, float] = {}
         self._pristine: dict[str, np.ndarray] = {}
 
     def _build_agent(self) -> Any:
@@ -176,8 +177,8 @@ class TrainingProgram(abc.ABC):
     def interval_metrics(self) -> dict[str, float]:
         """Return the figures of the interval since the last call; what is unknown is absent.
 
-        Training returns and lengths, mean losses, diagnostics of a fresh batch, and the behaviour
-        policy's epsilon and temperature.
+        Training returns and lengths, mean losses, what `look` saw, and the behaviour policy's
+        epsilon and temperature.
         """
         sums = EpisodeSums(*self._counters["episodes"].numpy())
         figures: dict[str, float] = self.collect_policy.figures(self.step) | sums.figures()
@@ -185,20 +186,34 @@ class TrainingProgram(abc.ABC):
         if updates:
             losses = self._counters["loss_sums"].numpy() / updates
             figures |= {n: float(x) for n, x in zip(self._loss_names, losses, strict=False)}
-            figures |= {name: float(value) for name, value in self.diagnose().items()}
+            figures |= self._looked
         self._counters["episodes"].assign(EpisodeSums(0, 0, 0, 0, sums.total))
         self._counters["loss_sums"].assign(tf.zeros(_MAX_LOSSES))
         self._counters["loss_count"].assign(0.0)
+        self._looked = {}
         return figures
+
+    def look(self) -> None:
+        """Take the diagnostics of the next row now, a step before the interval ends.
+
+        Targets are synchronised at round numbers, where intervals end too: looking there would
+        always find online and target policy equal. A step before, their distance is that of a
+        whole period between synchronisations.
+        """
+        if self.updates:
+            self._looked = {name: float(value) for name, value in self.diagnose().items()}
 
     @abc.abstractmethod
     def diagnose(self) -> Mapping[str, tf.Tensor]:
-        """Return the agent's diagnostics of a batch from a random stream of its own."""
+        """Return the agent's diagnostics of a batch that depends on the seed and the step alone."""
 
     def export_policy(self, folder: str) -> None:
         """Write the evaluation policy as a TF-Agents SavedModel (`tf.saved_model.load`)."""
-        policy = self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0)
-        export.export_policy(policy, folder)
+        export.export_policy(self.evaluation_policy(), folder)
+
+    def evaluation_policy(self) -> Any:
+        """Return the policy that `export_policy` saves."""
+        return self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0)
 
     def update(self, batch: trajectory.Transition) -> None:
         """One update of the agent; sums its losses and notes the first that is not finite."""

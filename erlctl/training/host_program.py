@@ -26,6 +26,7 @@ from erlctl.training.evaluator import Film, PolicyName
 from erlctl.training.host_batch import Border
 from erlctl.training.host_call import HostCall
 from erlctl.training.host_evaluator import HostEvaluator, draw_seeds
+from erlctl.training.host_export import NormalisedPolicy
 from erlctl.training.host_replay import HostReplay
 from erlctl.training.host_signals import FrameWindows, Signals
 from erlctl.training.seeding import Stream
@@ -255,6 +256,14 @@ class HostProgram(TrainingProgram):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64, lengths int64); see `training.program.Program.evaluate`."""
         return self._evaluator.evaluate(num_episodes, seed=seed, policy=policy)
+
+    def evaluation_policy(self) -> Any:
+        """Return the policy that `export_policy` saves."""
+        policy = super().evaluation_policy()
+        normaliser = self._signals.normaliser
+        if normaliser is None:
+            return policy
+        return NormalisedPolicy(policy, normaliser, self._signals.frame_stack)
 
     def film(self, *, seed: int, policy: PolicyName) -> Film:
         """Return the pictures of one fresh episode; none where the environment draws none."""

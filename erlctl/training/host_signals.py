@@ -8,7 +8,6 @@ from erlctl.environments.host.base import VectorEnvironment
 from erlctl.errors import ErlctlError
 from erlctl.options.wrappers import Wrappers
 
-_CLIP = 10.0  # normalised observations are cut to plus or minus this, as in Stable-Baselines3
 _EPSILON = 1e-8
 
 
@@ -50,10 +49,13 @@ class Normaliser:
         shape: Shape of one observation.
 
     Attributes:
+        clip: Normalised observations are cut to plus or minus this, as in Stable-Baselines3.
         mean: float64 [...].
         variance: float64 [...].
         count: Observations seen, float64 [].
     """
+
+    clip = 10.0
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.mean = np.zeros(shape)
@@ -80,8 +82,13 @@ class Normaliser:
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Return clip((x - mean) / sqrt(variance + 1e-8), -10, 10) as float32."""
-        scaled = (observations - self.mean) / np.sqrt(self.variance + _EPSILON)
-        return np.clip(scaled, -_CLIP, _CLIP).astype(np.float32)
+        scaled = (observations - self.mean) / self.deviation
+        return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation, kept from 0."""
+        return np.sqrt(self.variance + _EPSILON)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return stable name -> array."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -54,9 +55,8 @@ class EnvPoolVector(VectorEnvironment):
             self._take_over_atari()
         if section.wrappers.time_limit is not None:
             self._options["max_episode_steps"] = section.wrappers.time_limit
-        self._pool = self._make(np.arange(num_envs))
+        self._pool, space, actions = self._make(np.arange(num_envs))
         self.time_limit = getattr(self._pool.spec.config, "max_episode_steps", None)
-        space, actions = self._pool.observation_space, self._pool.action_space
         self.observation = observation_space(space, section.id)
         self._is_array = hasattr(space, "high")
         self._is_planar = self._is_atari and len(self.observation.shape) == 3
@@ -75,12 +75,15 @@ class EnvPoolVector(VectorEnvironment):
         self.reward_clip = _ATARI_CLIP if clips else None
         self._options = {**DOPAMINE, **self._options, "stack_num": 1, "reward_clip": False}
 
-    def _make(self, seeds: np.ndarray) -> Any:
+    def _make(self, seeds: np.ndarray) -> tuple[Any, Any, Any]:
         try:
-            return packages.load("envpool").make(
-                self.environment, env_type="gymnasium", num_envs=self.num_envs,
-                env_seed=[int(seed) for seed in seeds], **self._options,
-            )
+            with warnings.catch_warnings():  # Gymnasium's, about float64 bounds of float32 boxes
+                warnings.simplefilter("ignore")
+                pool = packages.load("envpool").make(
+                    self.environment, env_type="gymnasium", num_envs=self.num_envs,
+                    env_seed=[int(seed) for seed in seeds], **self._options,
+                )
+                return pool, pool.observation_space, pool.action_space
         except (Exception, SystemExit) as error:  # whatever a constructor does wrong
             problem = f"cannot be made: {type(error).__name__}: {error}"
             fix = "compare environment.kwargs with EnvPool's documentation"
@@ -89,7 +92,7 @@ class EnvPoolVector(VectorEnvironment):
     def reset(self, seeds: np.ndarray) -> np.ndarray:
         """Begin new episodes everywhere; EnvPool takes seeds only when it is made."""
         self._pool.close()
-        self._pool = self._make(seeds)
+        self._pool, _, _ = self._make(seeds)
         self._elapsed[:] = 0
         return self._rows(self._pool.reset()[0])
 

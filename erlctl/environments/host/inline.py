@@ -73,7 +73,7 @@ class InlineVector(VectorEnvironment):
         row = self._row(observation)
         self._final[index] = row
         try:
-            self._reward[index] = reward
+            self._reward[index] = float(reward)
         except (TypeError, ValueError) as error:
             raise _Unusable(f"returned the reward {reward!r}, expected a number") from error
         self._terminated[index] = terminated

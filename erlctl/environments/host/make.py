@@ -9,7 +9,7 @@ from typing import Any
 from erlctl.environments.host import backends, packages
 from erlctl.environments.host.base import VectorEnvironment
 from erlctl.environments.host.inline import InlineVector
-from erlctl.environments.host.single import Single, adapt
+from erlctl.environments.host.single import Single, accepts, adapt
 from erlctl.environments.host.task import Limited, Repeated, StickyVector
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.options.wrappers import Wrappers
@@ -133,7 +133,12 @@ def _python(section: EnvironmentSection, draws: bool) -> Single:
         raise ErlctlError(
             f"environment {section.id}: {error}", fix="write module:factory"
         ) from error
-    return adapt(factory(**section.kwargs), section.id)
+    remake = None
+    if accepts(factory, "seed") and "seed" not in section.kwargs:
+        def remake(seed: int) -> Any:
+            return factory(**section.kwargs, seed=seed)
+
+    return adapt(factory(**section.kwargs), section.id, remake)
 
 
 _MAKERS: Mapping[str, Callable[[EnvironmentSection, bool], Single]] = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -66,7 +68,7 @@ class GymLike:
         self.action = action_space(env.action_space, environment)
         spec = getattr(env, "spec", None)
         self.time_limit: int | None = getattr(spec, "max_episode_steps", None)
-        self._takes_seed = _accepts(getattr(env, "unwrapped", env).reset, "seed")
+        self._takes_seed = accepts(getattr(env, "unwrapped", env).reset, "seed")
 
     def reset(self, seed: int | None) -> Any:
         """Begin an episode; environments older than Gym 0.22 are seeded by a method of their own."""
@@ -96,7 +98,7 @@ class GymLike:
         # Without a screen; read by pygame when it is first used.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-        if _accepts(getattr(self._env, "unwrapped", self._env).render, "mode"):
+        if accepts(getattr(self._env, "unwrapped", self._env).render, "mode"):
             picture = self._env.render(mode="rgb_array")
         elif getattr(self._env, "render_mode", None) == "rgb_array":
             picture = self._env.render()
@@ -115,25 +117,37 @@ class TimeStepLike:
     Args:
         env: The environment.
         environment: Id, for messages.
+        remake: Makes it again with a seed; for environments that cannot be seeded otherwise.
     """
 
     time_limit = None
 
-    def __init__(self, env: Any, environment: str) -> None:
+    def __init__(
+        self, env: Any, environment: str, remake: Callable[[int], Any] | None = None
+    ) -> None:
         if getattr(env, "batched", False):
             raise ErlctlError(
                 f"environment {environment} is batched; erlctl puts environments side by side itself",
                 fix="name a factory of a single environment and set environment.num_envs",
             )
-        self._env = env
+        self._env, self._remake = env, remake
         self.observation = observation_space(env.observation_spec(), environment)
         self.action = action_space(env.action_spec(), environment)
 
     def reset(self, seed: int | None) -> Any:
-        """Begin an episode; dm_env has no seeding, its factory takes the seed if it can."""
-        if seed is not None and hasattr(self._env, "seed"):
-            self._env.seed(seed)
+        """Begin an episode; dm_env has no seeding of its own, so that the factory takes the seed."""
+        if seed is not None:
+            self._seed(seed)
         return self._env.reset().observation
+
+    def _seed(self, seed: int) -> None:
+        if hasattr(self._env, "seed"):
+            with suppress(NotImplementedError):  # TF-Agents' answer of those that cannot
+                self._env.seed(seed)
+                return
+        if self._remake is not None:
+            self.close()
+            self._env = self._remake(seed)
 
     def step(self, action: Any) -> Step:
         """Take one step; an end with a discount above 0 is a truncation."""
@@ -154,8 +168,15 @@ class TimeStepLike:
             self._env.close()
 
 
-def adapt(env: Any, environment: str) -> Single:
+def adapt(
+    env: Any, environment: str, remake: Callable[[int], Any] | None = None
+) -> Single:
     """Return an environment of any known kind behind the one interface.
+
+    Args:
+        env: The environment.
+        environment: Id, for messages.
+        remake: Makes it again with a seed, where its factory takes one.
 
     Raises:
         ErlctlError: It is of no known kind, or one of its spaces cannot be used.
@@ -165,7 +186,7 @@ def adapt(env: Any, environment: str) -> Single:
     if callable(getattr(env, "observation_spec", None)) and callable(
         getattr(env, "action_spec", None)
     ):
-        return TimeStepLike(env, environment)
+        return TimeStepLike(env, environment, remake)
     raise ErlctlError(
         f"environment {environment} is a {type(env).__qualname__} without observation_space and "
         "action_space (Gym, Gymnasium) or observation_spec() and action_spec() (dm_env, TF-Agents)",
@@ -173,7 +194,8 @@ def adapt(env: Any, environment: str) -> Single:
     )
 
 
-def _accepts(function: Any, name: str) -> bool:
+def accepts(function: Any, name: str) -> bool:
+    """Return whether a function has a parameter of this name."""
     try:
         return name in inspect.signature(function).parameters
     except (TypeError, ValueError):  # written in C

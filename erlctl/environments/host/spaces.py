@@ -111,7 +111,7 @@ def _kind(space: Any) -> str:
                        ("MultiBinary", "multibinary"), ("Box", "box")):
         if name in names:
             return kind
-    if not hasattr(space, "dtype") or not hasattr(space, "shape"):
+    if not names & {"Array", "ArraySpec"}:  # dm_env's and TF-Agents' base classes
         return "unknown"
     low, _ = _bounds(space)
     is_integer = np.dtype(space.dtype).kind in "iu"

@@ -22,6 +22,7 @@ from erlctl.spec.canonical import plain
 from erlctl.spec.schema import EnvironmentSection
 
 _START_SECONDS = 300.0  # importing and making environments may take long
+_GRACE_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 
 
@@ -41,7 +42,8 @@ class SubprocessVector(VectorEnvironment):
 
     def __init__(self, section: EnvironmentSection, num_envs: int) -> None:
         self.environment, self.num_envs = section.id, num_envs
-        self._timeout = section.step_timeout
+        # Longer than the child's own patience, whose message knows the copy and the action.
+        self._timeout = section.step_timeout + _GRACE_SECONDS
         count = min(num_envs, len(os.sched_getaffinity(0)))
         parts = np.array_split(np.arange(num_envs), count)
         self._children = [_Child(section, part) for part in parts]
