@@ -240,3 +240,23 @@ def test_many_pairs_of_few_runs_cannot_show_anything(runs_dir):
     pairs = compared(runs_dir).blocks[0].pairs
     assert [pair.smallest_p for pair in pairs] == pytest.approx([2 * 2 / 70] * 2)
     assert "even the clearest result gives p = 0.057" in said(compared(runs_dir))[0]
+
+
+@pytest.mark.parametrize(
+    ("finals", "expected"),
+    [(HIGH, "b is better than a over 2 environments: mean probability of improvement 1.00 [0."),
+     (LOW, "no clear difference between a and b over 2 environments: mean probability of impro")])
+def test_the_verdict_over_several_environments_is_one_sentence(runs_dir, finals, expected):
+    for environment in ("CartPole-v0", "CartPole-v1"):
+        for variant, scores in (("a", LOW), ("b", finals)):
+            synthetic.write_group(
+                runs_dir, variant, scores, name=environment, environment=environment)
+    comparison = compared(runs_dir)
+    (pair,) = comparison.together.pairs
+    assert sentences.overall(pair, comparison.scoring).startswith(expected)
+
+
+def test_equal_runs_are_called_level(runs_dir):
+    for variant in ("a", "b"):
+        synthetic.write_group(runs_dir, variant, [5.0])
+    assert said(compared(runs_dir))[0].startswith("a and b are equal, but n = 1 + 1")

@@ -145,3 +145,46 @@ def test_the_planned_steps_are_guessed_to_two_digits(last, planned):
      ("td3", ("td3", None))])
 def test_seeds_are_read_from_names(name, expected):
     assert naming.split_seed(name) == expected
+
+
+def test_scalars_written_as_tensors_are_read(tmp_path):
+    """TensorFlow 2's writer stores a scalar as a tensor; bytes and lists are both in use."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    path = tmp_path / "events.out.tfevents.1.host"
+    with path.open("wb") as file:
+        for step, fields in ((1, {"float_val": [2.5]}),
+                             (2, {"tensor_content": np.float32(3.5).tobytes()})):
+            event = Event(wall_time=float(step), step=step)
+            tensor = event.summary.value.add(tag="train/loss").tensor
+            tensor.dtype = 1
+            for name, content in fields.items():
+                if name == "tensor_content":
+                    tensor.tensor_content = content
+                else:
+                    getattr(tensor, name).extend(content)
+            record = event.SerializeToString()
+            file.write(struct.pack("<Q", len(record)) + b"\0" * 4 + record + b"\0" * 4)
+    (run,) = load([tmp_path]).runs
+    np.testing.assert_allclose(run.curve(data.METRICS["loss"]), [[1, 2], [2.5, 3.5]])
+
+
+def test_stable_baselines3s_logger_is_preferred_to_single_episodes(tmp_path):
+    folder = write_zoo(tmp_path)
+    (folder / "progress.csv").write_text(
+        "rollout/ep_rew_mean,time/total_timesteps,train/loss\n10,1000,0.5\n20,2000,\n")
+    (run,) = load([tmp_path]).runs
+    np.testing.assert_allclose(run.curve(data.METRICS["return_mean"]), [[1000, 2000], [10, 20]])
+    np.testing.assert_allclose(run.curve(data.METRICS["loss"]), [[1000], [0.5]])
+
+
+@pytest.mark.parametrize("config", ["", "[1]", "{", '{"seed": "x"}'])
+def test_a_damaged_spinning_up_config_is_not_fatal(tmp_path, config):
+    folder = tmp_path / "ddpg_s7"
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    (folder / "progress.txt").write_text(
+        "Epoch\tAverageEpRet\tTotalEnvInteracts\n0\t1\t4000\nbroken\n1\t2\t8000\n")
+    (run,) = load([tmp_path]).runs
+    assert (run.variant, run.seed, run.environment) == ("ddpg", 7, "unknown environment")
+    assert run.table_problems("progress") == ["progress.txt: 1 damaged lines left out"]
