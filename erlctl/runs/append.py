@@ -48,9 +48,8 @@ class AppendOnlyFile:
             raise
         self._pending.clear()
 
-    def sync(self) -> None:
-        """Flush, and wait until everything is on the disk."""
-        self.flush()
+    def wait_for_disk(self) -> None:
+        """Wait until everything that was flushed is on the disk; any thread may."""
         os.fsync(self._descriptor)
 
     def truncate(self, length: int) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from erlctl.errors import ErlctlError
 from erlctl.runs.catalogue import MIN_KEPT
 
+# A state up to this size is copied before it is written, so that training need not wait.
+MAX_COPY_BYTES = 256 * 2**20
 _RESERVE_BYTES = 16 * 2**20  # tables, events, log and policy of a long run
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _CGROUP_USED = Path("/sys/fs/cgroup/memory.current")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from erlctl.errors import DivergedError
-from erlctl.runs import catalogue, checkpoints, provenance
 from erlctl.runs.append import AppendOnlyFile
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.preflight import free_bytes, megabytes, state_bytes
 from erlctl.runs.record import RunRecord, write_log
+from erlctl.runs.saver import Order, Saver
 from erlctl.runs.tables import (
     EVALUATION_COLUMNS,
     MONITOR_COLUMNS,
@@ -34,7 +32,6 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 _FLUSH_SECONDS = 1.0
 _RUN_JSON_SECONDS = 5.0
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Program(Protocol):
@@ -67,7 +64,6 @@ class RunRecorder:
 
     Attributes:
         step: Environment steps done, as far as it was told.
-        saved_step: Step of the newest full checkpoint, None before the first.
     """
 
     def __init__(
@@ -76,19 +72,18 @@ class RunRecorder:
     ) -> None:
         self._run, self._paths, self._program = run, paths, program
         self._record, self._on_event = record, on_event
-        self._fingerprint = fingerprint
         offsets = manifest.offsets if manifest else {}
-        extra = manifest.extra if manifest else {}
-        self.saved_step = manifest.step if manifest else None
-        self.step = self.saved_step or 0
-        self._best_return = _or(extra.get("best_return"), -math.inf)
-        self._best_step: int | None = extra.get("best_step")
-        self._seconds_before = _or(extra.get("wall_seconds"), 0.0)
+        self.step = manifest.step if manifest else 0
+        self._seconds_before = float(manifest.extra.get("wall_seconds") or 0) if manifest else 0.0
         self._started = self._flushed = self._recorded = time.monotonic()
         self._warned: set[str] = set()
         self._open_tables(offsets)
         self._report_lost_rows(offsets)
         self._flush()
+        self._saver = Saver(
+            paths, self._files(), fingerprint=fingerprint, keep=run.checkpoint.keep,
+            start=manifest, listener=self,
+        )
 
     def _open_tables(self, offsets: Mapping[str, int]) -> None:
         paths = self._paths
@@ -161,42 +156,26 @@ class RunRecorder:
         self._on_event(
             {"event": "evaluation", "step": step, "episodes": len(returns), **summary}
         )
-        if summary["return_mean"] > self._best_return and self._save(step, best=True):
-            self._best_return, self._best_step = summary["return_mean"], step
+        if self._saver.is_best(summary["return_mean"]):
+            self._save(step, best_return=summary["return_mean"])
 
     def checkpoint(self, step: int) -> None:
         """Save everything; a full disk is said, and the run goes on with the last checkpoint."""
-        if step != self.saved_step and self._save(step):
-            self.saved_step = step
-            self._record.facts.update(step=step, checkpoint=step)  # written by `tick` and the end
-            catalogue.prune(
-                self._paths, keep=self._run.checkpoint.keep, best_step=self._best_step
-            )
-            self._on_event({"event": "checkpoint", "step": step})
+        if not self._saver.is_saved(step):
+            self._save(step)
 
-    def _save(self, step: int, *, best: bool = False) -> bool:
+    def _save(self, step: int, *, best_return: float | None = None) -> None:
         self._check_finite(step)
-        state = self._state_to_save(best=best)
-        try:
-            self._sync()
-            checkpoints.save(
-                state, self._paths, step=step, fingerprint=self._fingerprint, resumable=not best,
-                has_replay=self._run.checkpoint.replay and not best,
-                offsets={name: file.offset for name, file in self._files().items()},
-                versions=provenance.versions(),
-                extra={"best_return": self._best_return, "best_step": self._best_step,
-                       "wall_seconds": self.wall_seconds},
-            )
-        except OSError as error:
-            if error.errno not in _DISK_IS_FULL:
-                raise
-            self._warn_of_full_disk(step, state)
-            return False
-        return True
+        is_full = best_return is None
+        self._saver.save(Order(
+            step=step, state=self._state_to_save(weights_only=not is_full),
+            has_replay=self._run.checkpoint.replay and is_full,
+            wall_seconds=self.wall_seconds, best_return=best_return,
+        ))
 
-    def _state_to_save(self, *, best: bool) -> dict[str, Any]:
+    def _state_to_save(self, *, weights_only: bool) -> dict[str, Any]:
         state = self._program.state()
-        if best:
+        if weights_only:
             return {name: state[name] for name in self._program.weights_names}
         left_out = frozenset() if self._run.checkpoint.replay else self._program.replay_names
         return {name: value for name, value in state.items() if name not in left_out}
@@ -205,18 +184,31 @@ class RunRecorder:
         """Weights may have gone bad in the very last update, whose loss was still finite."""
         state = self._program.state()
         for name in sorted(self._program.weights_names):
-            value = tf.convert_to_tensor(state[name])
-            if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
+            value = np.asarray(state[name])
+            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
                 raise DivergedError(f"{name} is not finite at step {step}")
 
-    def _warn_of_full_disk(self, step: int, state: Mapping[str, Any]) -> None:
+    def saved(self, step: int) -> None:
+        """A checkpoint was published: run.json may tell of it."""
+        self._record.facts.update(checkpoint=step)  # written by `tick` and the end
+        self._on_event({"event": "checkpoint", "step": step})
+
+    def disk_is_full(self, order: Order) -> None:
+        """Say once that the disk is full."""
         if "disk" not in self._warned:
             self._warned.add("disk")
             self.message(
-                f"the disk is full: no checkpoint at step {step} ({megabytes(state_bytes(state))} "
-                f"needed, {megabytes(free_bytes(self._paths.root))} free); the last one is kept, "
+                f"the disk is full: no checkpoint at step {order.step} "
+                f"({megabytes(state_bytes(order.state))} needed, "
+                f"{megabytes(free_bytes(self._paths.root))} free); the last one is kept, "
                 "the next one is tried at its time"
             )
+
+    @property
+    def saved_step(self) -> int | None:
+        """Step of the newest full checkpoint, None before the first; waits for it."""
+        self._saver.finish()
+        return self._saver.saved_step
 
     def message(self, text: str) -> None:
         """Write a sentence to log.txt and tell it."""
@@ -233,21 +225,16 @@ class RunRecorder:
         if now - self._recorded > _RUN_JSON_SECONDS:
             self._recorded = now
             self._record.save(step=step)
+        self._saver.look()
         self._on_event({"event": "tick", "step": step, "steps_per_second": steps_per_second})
 
     def _flush(self) -> None:
         for file in self._files().values():
             file.flush()
 
-    def _sync(self) -> None:
-        for file in self._files().values():
-            file.sync()
-
     def close(self) -> None:
-        """Bring everything to the files and close them."""
-        for file in self._files().values():
-            file.close()
-
-
-def _or(value: Any, default: float) -> float:
-    return float(value) if isinstance(value, (int, float)) else default
+        """Bring everything to the files and close them, also if the disk fails."""
+        with contextlib.ExitStack() as stack:
+            for file in self._files().values():
+                stack.callback(file.close)
+            stack.callback(self._saver.close)

@@ -8,6 +8,7 @@ closes.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -25,13 +26,16 @@ class _Counter:
         self.count = 0
         self.nth = nth
         self.error = error
+        self._lock = threading.Lock()  # checkpoints are written in a thread of their own
 
     def wrap(self, real: Callable[..., object]) -> Callable[..., object]:
         def operation(*args: object, **kwargs: object) -> object:
-            self.count += 1
-            if self.nth is not None and self.error is None and self.count >= self.nth:
+            with self._lock:
+                self.count += 1
+                count = self.count
+            if self.nth is not None and self.error is None and count >= self.nth:
                 raise Killed
-            if self.error is not None and self.count == self.nth:
+            if self.error is not None and count == self.nth:
                 raise self.error
             return real(*args, **kwargs)
 
