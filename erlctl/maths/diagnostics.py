@@ -41,7 +41,9 @@ def policy_figures(
     zero = tf.zeros_like(temperature)
     return {
         **figures,
-        "entropy": tf.where(is_soft, entropy, zero), "kl_to_target": tf.where(is_soft, kl, zero),
+        "entropy": tf.where(is_soft, entropy, zero),
+        # Rounding can leave the divergence of two equal policies a little below 0.
+        "kl_to_target": tf.where(is_soft, tf.maximum(kl, 0.0), zero),
     }
 
 

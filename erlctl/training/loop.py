@@ -36,6 +36,9 @@ class Program(Protocol):
     def advance(self, num_steps: int) -> Chunk:
         """Take steps with their updates."""
 
+    def look(self) -> None:
+        """Take the diagnostics of the next row."""
+
     def interval_metrics(self) -> dict[str, float]:
         """Figures since the last call."""
 
@@ -105,7 +108,14 @@ def train(
             recorder.checkpoint(program.step)
             return Outcome("interrupted", program.step, f"stopped at step {program.step}", signum)
         before = program.step
-        chunk = pace.advance(program, _next_stop(run, before) - before)
+        stop = _next_stop(run, before)
+        if _is_due(run, run.logging.every, before, stop):
+            last = run.environment.num_envs  # one vector step before the row
+            if stop - before == last:
+                program.look()
+            else:
+                stop -= last
+        chunk = pace.advance(program, stop - before)
         recorder.episodes(chunk.episodes)
         recorder.tick(chunk.step, pace.steps_per_second)
         if chunk.diverged_at is not None:
@@ -118,18 +128,18 @@ def train(
 def _events(
     program: Program, run: RunSpec, recorder: Recorder, pace: _Pace, before: int, now: int
 ) -> None:
-    is_end = now >= run.training.steps
-
-    def due(every: int) -> bool:
-        return is_end or before // every != now // every
-
-    if due(run.logging.every):
+    if _is_due(run, run.logging.every, before, now):
         row = {"step": now, "updates": program.updates, **program.interval_metrics()}
         recorder.progress({**row, "steps_per_second": pace.interval_rate()})
-    if due(run.evaluation.every):
+    if _is_due(run, run.evaluation.every, before, now):
         recorder.evaluation(now, *program.evaluate(run.evaluation.episodes))
-    if due(run.checkpoint.every):
+    if _is_due(run, run.checkpoint.every, before, now):
         recorder.checkpoint(now)
+
+
+def _is_due(run: RunSpec, every: int, before: int, now: int) -> bool:
+    """Return whether something that happens every so many steps, and at the end, happens now."""
+    return now >= run.training.steps or before // every != now // every
 
 
 def _next_stop(run: RunSpec, step: int) -> int:

@@ -59,8 +59,9 @@ class Program(TrainingProgram):
             self._advance_graph, jit_compile=self.is_xla, autograph=False,
             input_signature=[tf.TensorSpec((), tf.int32)],
         )
-        self.diagnose = tf.function(  # type: ignore[method-assign]
-            self.diagnose, jit_compile=self.is_xla, autograph=False
+        self._looking = seeding.make_generator()
+        self._diagnose = tf.function(
+            self._diagnose_graph, jit_compile=self.is_xla, autograph=False
         )
         self.remember_pristine()
         self.start(run.seed)
@@ -117,12 +118,16 @@ class Program(TrainingProgram):
         return self._evaluator.film(seed=seed, policy=policy)
 
     def diagnose(self) -> Mapping[str, tf.Tensor]:
-        """Return the agent's diagnostics of a batch from a random stream of its own.
+        """Return the agent's diagnostics of a batch that depends on the seed and the step alone.
 
-        Looking more often must not change what is trained on.
+        Looking more often must not change what is trained on, nor what is seen.
         """
-        generator = self.generators[Stream.DIAGNOSTICS]
-        batch = self._replay.sample(self.run.training.batch_size, generator=generator)
+        seeding.reseed(self._looking, self._evaluator.seed, Stream.DIAGNOSTICS, block=self.step)
+        figures: dict[str, tf.Tensor] = self._diagnose()
+        return figures
+
+    def _diagnose_graph(self) -> dict[str, tf.Tensor]:
+        batch = self._replay.sample(self.run.training.batch_size, generator=self._looking)
         figures: dict[str, tf.Tensor] = self.agent.diagnostics(batch)
         return figures
 

@@ -87,6 +87,9 @@ class FakeProgram:
                                      lengths=np.array(lengths, np.int64)),
         )
 
+    def look(self):
+        pass
+
     def interval_metrics(self):
         total, count = self._state["counters/sums"].numpy()
         self._state["counters/sums"].assign(np.zeros(2))

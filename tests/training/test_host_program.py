@@ -8,6 +8,7 @@ from erlctl.errors import EnvironmentFault
 from erlctl.training.factory import make_program
 from erlctl.training.host_program import HostProgram
 from erlctl.training.program import Program
+from erlctl.training.seeding import Stream
 from tests.training.runs import fake, host_run
 
 
@@ -81,12 +82,18 @@ def test_a_batch_gives_the_same_update_as_in_the_compiled_program():
 
 
 def test_xla_computes_what_a_graph_computes():
-    losses = []
-    for how in ("graph", "xla"):
-        program = make_program(host_run(fake("Counter", length=9), compile=how, updates=2))
-        assert program.advance(41).updates == 2
-        losses.append(program.interval_metrics()["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    graph, xla = (
+        make_program(host_run(fake("Counter", length=9), compile=how, updates=2))
+        for how in ("graph", "xla")
+    )
+    graph.advance(40)
+    packed = graph._sample(2, Stream.REPLAY, 0)
+    for program in (graph, xla):
+        program._turn(np.int64(41), graph._observations(), *packed)
+    assert graph.interval_metrics()["loss"] == pytest.approx(
+        float(xla._counters["loss_sums"][0]) / 2, rel=1e-4
+    )
+    assert graph.updates == xla.updates == 2
 
 
 def test_only_a_terminal_has_discount_zero_and_no_transition_leads_over_an_end():

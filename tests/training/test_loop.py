@@ -38,6 +38,9 @@ class Counting:
         is_over = self.diverges_at is not None and self.step >= self.diverges_at
         return Chunk(self.step, self.updates, self.diverges_at if is_over else None, NO_EPISODES)
 
+    def look(self):
+        pass
+
     def interval_metrics(self):
         return {"loss": float(self.step)}
 

@@ -222,6 +222,7 @@ def test_episodes_add_up_to_the_steps(program):
     np.testing.assert_array_equal(found.returns, found.lengths)
     np.testing.assert_array_equal(np.diff(np.concatenate([[0], found.steps])), found.lengths)
     assert found.lengths.sum() + program.state()["running/length"].numpy()[0] == 300
+    program.look()
     figures = program.interval_metrics()
     assert figures["return_mean"] == pytest.approx(found.returns.mean())
     assert figures["return_std"] == pytest.approx(found.returns.std())

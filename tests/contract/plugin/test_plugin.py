@@ -59,6 +59,7 @@ def test_it_trains(tmp_path):
     chunk = program.advance(60)
     assert (chunk.step, chunk.updates, chunk.diverged_at) == (60, 40, None)
     assert program.agent._backup.gap_scale == 0.25
+    program.look()
     assert {"loss", "q_mean", "gradient_norm"} <= set(program.interval_metrics())
 
 
