@@ -148,7 +148,7 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         self, batch: EnvironmentState, ended: tf.Tensor, draws: tf.Tensor
     ) -> EnvironmentState:
         """Return `batch` with the environments where `ended` (bool [N]) is true at a new FIRST."""
-        ended = _computed_once(ended, batch.elapsed)
+        ended = stored(ended)
         fresh = self.first(draws)
         state = {name: batch.state[name] if name in self.carried else value
                  for name, value in fresh.state.items()}
@@ -225,14 +225,20 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         return self._generator.uniform((self.num_envs, count))
 
 
-def _computed_once(mask: tf.Tensor, elapsed: tf.Tensor) -> tf.Tensor:
-    """Return `mask` [N] such that XLA stores it before it is used.
+def stored(value: tf.Tensor) -> tf.Tensor:
+    """Return `value` (bool, or integers of at least 0) such that XLA computes it once.
 
-    XLA would repeat all that led to the mask for each element of each state tensor that depends on
-    it (Seaquest steps 1.6 times as fast for this). It never repeats a reduction, so this is one, over
-    values that are `mask` since no episode has a negative number of steps, which XLA cannot know.
+    XLA would repeat all that leads to a value for each element that is computed from it, for example
+    what ended an episode for each element of each state tensor. It never repeats a reduction, so
+    this is one: the maximum of the value and 0. Seaquest steps twice as fast for it.
     """
-    return tf.reduce_any(mask[:, tf.newaxis] & (elapsed[:, tf.newaxis] >= tf.range(2)), axis=1)
+    if value.dtype.is_bool:
+        return tf.reduce_any(_first_of_two(value) & value, axis=0)
+    return tf.reduce_max(tf.where(_first_of_two(value), value, 0), axis=0)
+
+
+def _first_of_two(value: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.equal(tf.range(2), 0), [2] + [1] * len(value.shape))
 
 
 def _along(mask: tf.Tensor, value: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
 from erlctl.environments.compiled.minatar.game import (
-    DOWN, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, filled, integer, marked, rows,
+    DOWN, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, drawn, filled, integer, marked, rows,
 )
 
 SLOTS = 8  # rows 1 to 8 hold at most one entity each
@@ -80,17 +80,17 @@ class Asterix(MinAtarGame):
         }
         return (_ramped(after) if self._ramping else after), points, is_terminal
 
-    def channels(self, state: State) -> list[tf.Tensor]:
+    def observe(self, state: State) -> tf.Tensor:
         """Return player, enemies, trails and gold."""
         here = marked(state["x"]) & state["present"][..., tf.newaxis]
         behind = marked(state["x"] - tf.where(state["rightwards"], 1, -1))
         gold = state["gold"][..., tf.newaxis]
-        return [
+        return drawn([
             cell(state["player_y"], state["player_x"]),
             rows(here & ~gold, first=1),
             rows(behind & state["present"][..., tf.newaxis], first=1),
             rows(here & gold, first=1),
-        ]
+        ])
 
 
 def _spawned(state: State, draws: tf.Tensor) -> State:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
 from erlctl.environments.compiled.minatar.game import (
-    FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, filled, integer, marked, rows,
+    FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, drawn, filled, integer, marked, rows,
 )
 
 BRICK_ROWS = 3  # rows 1, 2 and 3 of the board
@@ -75,15 +75,15 @@ class Breakout(MinAtarGame):
         }
         return after, tf.cast(breaks, tf.int32), at_bottom & ~above_paddle & ~beside_paddle
 
-    def channels(self, state: State) -> list[tf.Tensor]:
+    def observe(self, state: State) -> tf.Tensor:
         """Return paddle, ball, trail (where the ball was) and bricks."""
         paddle_y = tf.fill(tf.shape(state["paddle_x"]), PADDLE_ROW)
-        return [
+        return drawn([
             cell(paddle_y, state["paddle_x"]),
             cell(state["ball_y"], state["ball_x"]),
             cell(state["last_y"], state["last_x"]),
             rows(state["bricks"], first=1),
-        ]
+        ])
 
 
 def _moved_paddle(x: tf.Tensor, action: tf.Tensor) -> tf.Tensor:

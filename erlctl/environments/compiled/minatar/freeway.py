@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
 from erlctl.environments.compiled.minatar.game import (
-    DOWN, INTEGER, NOOP, SIZE, UP, MinAtarGame, cell, counted_down, filled, integer, marked, rows,
+    DOWN, INTEGER, NOOP, SIZE, UP, MinAtarGame, cell, counted_down, drawn, filled, integer, marked, rows,
 )
 
 LANES = 8  # rows 1 to 8
@@ -71,16 +71,16 @@ class Freeway(MinAtarGame):
         }
         return after, tf.cast(crossed, tf.int32), terminate_timer < 0
 
-    def channels(self, state: State) -> list[tf.Tensor]:
+    def observe(self, state: State) -> tf.Tensor:
         """Return chicken, cars and the trails by speed number."""
         chicken_x = tf.fill(tf.shape(state["chicken_y"]), CHICKEN_COLUMN)
         behind = marked(tf.math.floormod(state["x"] - tf.sign(state["speed"]), SIZE))
         number = tf.abs(state["speed"])[..., tf.newaxis]
-        return [
+        return drawn([
             cell(state["chicken_y"], chicken_x),
             rows(marked(state["x"]), first=1),
             *(rows(behind & (number == k), first=1) for k in range(1, MAX_SPEED_NUMBER + 1)),
-        ]
+        ])
 
 
 def _speeds(draws: tf.Tensor) -> tf.Tensor:

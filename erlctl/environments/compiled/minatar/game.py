@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, stored
 from erlctl.errors import DomainError
 
 SIZE = 10  # rows and columns of the board
@@ -18,6 +18,7 @@ NOOP, LEFT, UP, RIGHT, DOWN, FIRE = range(6)
 
 INTEGER = tf.TensorSpec((), tf.int32)
 FLAG = tf.TensorSpec((), tf.bool)
+BOARD = tf.TensorSpec((SIZE, SIZE), tf.bool)
 
 
 class MinAtarGame(CompiledEnvironment):
@@ -96,15 +97,6 @@ class MinAtarGame(CompiledEnvironment):
         after, reward, is_terminal = self.play(state, played, draws[:, 1:])
         return {**after, "last_action": played}, tf.cast(reward, tf.float32), is_terminal
 
-    def observe(self, state: State) -> tf.Tensor:
-        """Return the channels, uint8 [N, 10, 10, C]."""
-        # Bit c of a cell's number is channel c: XLA computes this several times faster than a stack,
-        # whose elements each have to find out which plane they come from.
-        bits = [tf.where(plane, 1 << c, 0) for c, plane in enumerate(self.channels(state))]
-        cells = functools.reduce(tf.bitwise.bitwise_or, bits)
-        channel = tf.bitwise.left_shift(1, tf.range(self.num_channels))
-        return tf.cast((cells[..., tf.newaxis] & channel) != 0, tf.uint8)
-
     @abc.abstractmethod
     def start(self, draws: tf.Tensor) -> State:
         """Return the game's own part of the first state."""
@@ -115,9 +107,17 @@ class MinAtarGame(CompiledEnvironment):
     ) -> tuple[State, tf.Tensor, tf.Tensor]:
         """Return the game's own part of the next state, points (int32) and whether it is over."""
 
-    @abc.abstractmethod
-    def channels(self, state: State) -> list[tf.Tensor]:
-        """Return the C channels in the package's order, each bool [N, 10, 10]."""
+
+def drawn(planes: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return C planes, bool [N, 10, 10], as an observation, uint8 [N, 10, 10, C].
+
+    Bit c of a cell's number is channel c: XLA computes this several times faster than a stack, whose
+    elements each have to find out which plane they come from.
+    """
+    bits = [tf.where(plane, 1 << c, 0) for c, plane in enumerate(planes)]
+    cells = stored(functools.reduce(tf.bitwise.bitwise_or, bits))
+    channel = tf.bitwise.left_shift(1, tf.range(len(planes)))
+    return tf.cast((cells[..., tf.newaxis] & channel) != 0, tf.uint8)
 
 
 def filled(like: tf.Tensor, **values: int | bool) -> State:

@@ -6,12 +6,11 @@ import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
 from erlctl.environments.compiled.minatar.game import (
-    DOWN, FIRE, FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, counted_down,
-    filled, integer, marked, rows,
+    BOARD, DOWN, FIRE, FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, counted_down,
+    drawn, filled, integer,
 )
 from erlctl.environments.compiled.minatar.seaquest_slots import (
-    DIVERS, ENEMIES, SEA_ROWS, any_cell, board, friendly_board, heading, pushed, removed_pairs,
-    slot_specs,
+    DIVERS, ENEMIES, SEA_ROWS, board, cells, heading, pushed, removed_pairs, slot_specs,
 )
 
 MAX_OXYGEN = 200
@@ -42,8 +41,7 @@ class Seaquest(MinAtarGame):
         "player_rightwards": FLAG, "surfaced": FLAG, "shot_timer": INTEGER,
         "spawn_speed": INTEGER, "spawn_timer": INTEGER, "diver_spawn_timer": INTEGER,
         "move_speed": INTEGER, "ramp_index": INTEGER,
-        "leftward_bullets": tf.TensorSpec((SEA_ROWS, SIZE), tf.bool),
-        "rightward_bullets": tf.TensorSpec((SEA_ROWS, SIZE), tf.bool),
+        "leftward_bullets": BOARD, "rightward_bullets": BOARD,
         **slot_specs(),
     }
 
@@ -75,27 +73,26 @@ class Seaquest(MinAtarGame):
             state[timer] = counted_down(state[timer])
         return state, points + more_points + bonus, touched | shot | drowned
 
-    def channels(self, state: State) -> list[tf.Tensor]:
+    def observe(self, state: State) -> tf.Tensor:
         """Return the ten channels in the package's order."""
-        x, y = state["player_x"], state["player_y"]
-        column = tf.range(SIZE)
+        x, y, submarine = state["player_x"], state["player_y"], state["enemy_is_submarine"]
+        column, bottom = tf.range(SIZE), tf.equal(tf.range(SIZE), SIZE - 1)[:, tf.newaxis]
         lit = tf.maximum(state["oxygen"], 0) * SIZE // MAX_OXYGEN
-        oxygen = column < lit[:, tf.newaxis]
-        divers = (column >= SIZE - 1 - state["diver_count"][:, tf.newaxis]) & (column < SIZE - 1)
-        submarine = state["enemy_is_submarine"]
+        air = column < lit[:, tf.newaxis]
+        aboard = (column >= SIZE - 1 - state["diver_count"][:, tf.newaxis]) & (column < SIZE - 1)
         trail = board(state, "enemy", behind=True) | board(state, "diver", behind=True)
-        return [
+        return drawn([
             cell(y, x),
             cell(y, x - heading(state["player_rightwards"])),
-            rows(friendly_board(state), first=0),
-            rows(trail, first=1),
-            rows(state["leftward_bullets"] | state["rightward_bullets"], first=1),
-            rows(board(state, "enemy", where=~submarine), first=1),
-            rows(board(state, "enemy", where=submarine), first=1),
-            rows(oxygen[:, tf.newaxis], first=SIZE - 1),
-            rows(divers[:, tf.newaxis], first=SIZE - 1),
-            rows(board(state, "diver"), first=1),
-        ]
+            board(state, "friendly"),
+            trail,
+            state["leftward_bullets"] | state["rightward_bullets"],
+            board(state, "enemy", where=~submarine),
+            board(state, "enemy", where=submarine),
+            air[:, tf.newaxis] & bottom,
+            aboard[:, tf.newaxis] & bottom,
+            board(state, "diver"),
+        ])
 
 
 def _spawned_enemy(state: State, draws: tf.Tensor) -> State:
@@ -195,7 +192,7 @@ def _moved_enemies(state: State) -> tuple[State, tf.Tensor, tf.Tensor]:
     }
     for name, side in (("rightward_bullets", state["enemy_rightwards"]),
                        ("leftward_bullets", ~state["enemy_rightwards"])):
-        state[name] |= any_cell(state["enemy_y"], x, shoots & side)
+        state[name] |= cells(state["enemy_y"], x, shoots & side)
     meets = moves & _at_player(state)
     order = tf.range(ENEMIES) + ENEMIES * tf.cast(submarine, tf.int32)
     state, points = removed_pairs(state, state["enemy_present"] & moves & ~meets, order)
@@ -205,11 +202,10 @@ def _moved_enemies(state: State) -> tuple[State, tf.Tensor, tf.Tensor]:
 def _moved_enemy_bullets(state: State) -> tuple[State, tf.Tensor]:
     """Return the state after the enemies' bullets moved, and whether one was or is at the player."""
     left, right = state["leftward_bullets"], state["rightward_bullets"]
-    player = (marked(state["player_y"] - 1, SEA_ROWS)[..., tf.newaxis]
-              & marked(state["player_x"])[:, tf.newaxis])
     gap = tf.zeros_like(left[..., :1])
     moved_left = tf.concat([left[..., 1:], gap], axis=-1)
     moved_right = tf.concat([gap, right[..., :-1]], axis=-1)
+    player = cell(state["player_y"], state["player_x"])
     hit = tf.reduce_any((left | right | moved_left | moved_right) & player, axis=[1, 2])
     return {**state, "leftward_bullets": moved_left, "rightward_bullets": moved_right}, hit
 

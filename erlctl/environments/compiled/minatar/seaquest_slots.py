@@ -6,27 +6,25 @@ off the end is always gone already:
 
     friendly bullets  2   one in 5 steps at most, each alive for at most 10
     divers            2   one in 30 steps, each crosses the board in 60
-    enemies          30   one in `spawn_speed` steps; the fastest cross in 30, and the spawn speed
-                          falls below 14 only when all do
+    enemies          32   one in `spawn_speed` steps; the fastest cross in 30, and the spawn speed
+                          falls below 14 only when all do (30 would do; 32 halve evenly)
 
 Enemy bullets hit nothing but the player, so a board per direction says all about them.
 """
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
-from erlctl.environments.compiled.minatar.game import SIZE
+from erlctl.environments.compiled.base import State, stored
+from erlctl.environments.compiled.minatar.game import SIZE, cell
 
-FRIENDLY, DIVERS, ENEMIES = 2, 2, 30  # slots
+FRIENDLY, DIVERS, ENEMIES = 2, 2, 32  # slots
 SEA_ROWS = 8  # rows 1 to 8; enemies and divers live there
 
-# Ten counters fit into an int32. One counts up to 7 in a cell: enemies that follow each other in one
-# row stay for 3 steps in a cell when one comes in every step, and 4 at most are alive when they stay
-# for longer.
-_COUNTER_BITS = 3
-
+_FEW = 2  # slots that are faster to draw one by one
 _SLOTS = {
     "friendly": (FRIENDLY, ("x", "y"), ("rightwards", "present")),
     "diver": (DIVERS, ("x", "y", "timer"), ("rightwards", "present")),
@@ -84,31 +82,21 @@ def heading(rightwards: tf.Tensor) -> tf.Tensor:
 def board(
     state: State, kind: str, *, behind: bool = False, where: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Return bool [N, 8, 10], true where an entry of `kind` is, or the cell that it comes from."""
+    """Return bool [N, 10, 10], true where entries of `kind` are, or the cells they come from."""
     x = state[f"{kind}_x"]
     x = x - heading(state[f"{kind}_rightwards"]) if behind else x
     present = state[f"{kind}_present"]
-    return any_cell(state[f"{kind}_y"], x, present if where is None else present & where)
+    return cells(state[f"{kind}_y"], x, present if where is None else present & where)
 
 
-def any_cell(
-    y: tf.Tensor, x: tf.Tensor, present: tf.Tensor, sea_rows: tuple[int, int] = (1, SEA_ROWS)
-) -> tf.Tensor:
-    """Return bool [N, R, 10], true where one of the slots [N, S] that are `present` is.
-
-    `sea_rows` are the first and the last of the R rows. A number per row holds a counter for each column, so that XLA adds S numbers per row
-    instead of combining S boards.
-    """
+def cells(y: tf.Tensor, x: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Return bool [N, 10, 10], true where one of the slots [N, S] that are `present` is."""
+    if x.shape[1] <= _FEW:
+        each = cell(y, x) & present[..., tf.newaxis, tf.newaxis]
+        return functools.reduce(tf.logical_or, tf.unstack(each, axis=1))
     inside = present & (x >= 0) & (x < SIZE)
-    unit = tf.where(inside, tf.bitwise.left_shift(1, _COUNTER_BITS * x), 0)
-    row = tf.range(sea_rows[0], sea_rows[1] + 1)
-    here = tf.equal(y[:, tf.newaxis, :], row[:, tf.newaxis])  # [N, R, S]
-    counters = tf.reduce_sum(tf.where(here, unit[:, tf.newaxis, :], 0), axis=-1)
-    column = tf.bitwise.left_shift(2**_COUNTER_BITS - 1, _COUNTER_BITS * tf.range(SIZE))
-    return (counters[..., tf.newaxis] & column) != 0
-
-
-def friendly_board(state: State) -> tf.Tensor:
-    """Return bool [N, 9, 10], true where a friendly bullet is (row 0 too)."""
-    return any_cell(state["friendly_y"], state["friendly_x"], state["friendly_present"],
-                    sea_rows=(0, SEA_ROWS))
+    # Small integers, because XLA then compares many at once; 0 for none, so cells count from 1.
+    number = stored(tf.cast(tf.where(inside, SIZE * y + x + 1, 0), tf.int16))
+    every = tf.cast(1 + tf.range(SIZE * SIZE), tf.int16)[:, tf.newaxis]
+    filled = tf.reduce_any(tf.equal(number[:, tf.newaxis, :], every), axis=-1)
+    return tf.reshape(filled, [-1, SIZE, SIZE])

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from erlctl.environments.compiled.base import State
 from erlctl.environments.compiled.minatar.game import (
-    FIRE, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, counted_down, filled, marked,
+    BOARD, FIRE, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, drawn, counted_down, filled, marked,
 )
 
 CANNON_ROW = 9
@@ -14,8 +14,6 @@ SHOT_COOL_DOWN = 5
 FIRST_MOVE_INTERVAL = 12
 LAST_MOVE_INTERVAL = 6
 ALIEN_SHOT_INTERVAL = 10
-
-_BOARD = tf.TensorSpec((SIZE, SIZE), tf.bool)
 
 
 class SpaceInvaders(MinAtarGame):
@@ -33,7 +31,7 @@ class SpaceInvaders(MinAtarGame):
         "cannon_x": INTEGER, "alien_direction": INTEGER, "move_interval": INTEGER,
         "alien_move_timer": INTEGER, "alien_shot_timer": INTEGER, "shot_timer": INTEGER,
         "ramp_index": INTEGER,
-        "aliens": _BOARD, "friendly_bullets": _BOARD, "enemy_bullets": _BOARD,
+        "aliens": BOARD, "friendly_bullets": BOARD, "enemy_bullets": BOARD,
     }
 
     def start(self, draws: tf.Tensor) -> State:
@@ -83,15 +81,15 @@ class SpaceInvaders(MinAtarGame):
         }
         return _next_wave(after, self._ramping), _count(killed), is_terminal
 
-    def channels(self, state: State) -> list[tf.Tensor]:
+    def observe(self, state: State) -> tf.Tensor:
         """Return cannon, aliens, aliens by direction and bullets of both sides."""
         row = tf.fill(tf.shape(state["cannon_x"]), CANNON_ROW)
         leftwards = (state["alien_direction"] < 0)[:, tf.newaxis, tf.newaxis]
         aliens = state["aliens"]
-        return [
+        return drawn([
             cell(row, state["cannon_x"]), aliens, aliens & leftwards, aliens & ~leftwards,
             state["friendly_bullets"], state["enemy_bullets"],
-        ]
+        ])
 
 
 def _moved_aliens(state: State) -> tuple[State, tf.Tensor]:
