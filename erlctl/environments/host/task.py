@@ -81,7 +81,6 @@ class StickyVector(VectorEnvironment):
         self.observation, self.action = vector.observation, vector.action
         self.time_limit = vector.time_limit
         self.frame_stack, self.reward_clip = vector.frame_stack, vector.reward_clip
-        self.render, self.close = vector.render, vector.close  # type: ignore[method-assign]
         self._last: np.ndarray | None = None
         self._is_first = np.ones(vector.num_envs, bool)
         self._draws = np.random.default_rng()
@@ -102,3 +101,11 @@ class StickyVector(VectorEnvironment):
         step = self._vector.step(actions)
         self._is_first = step.terminated | step.truncated
         return step
+
+    def render(self) -> np.ndarray | None:
+        """Return a picture of the first environment."""
+        return self._vector.render()
+
+    def close(self) -> None:
+        """End everything."""
+        self._vector.close()
