@@ -104,13 +104,14 @@ def test_axes_have_names_with_units_and_the_caption_explains_the_band(runs_dir):
 
 
 @pytest.mark.parametrize(("num_seeds", "num_lines"), [(1, 1), (2, 3), (4, 5), (5, 1)])
-def test_below_five_runs_the_runs_stand_in_for_the_band_and_the_caption_says_so(
+def test_below_five_runs_the_runs_are_drawn_and_below_three_there_is_no_band(
     runs_dir, num_seeds, num_lines
 ):
     figure = curves.curves(family(runs_dir, 1, num_seeds).runs)
     assert len(figure.axes[0].get_lines()) == num_lines
-    assert ("No band below 5 runs." in texts(figure)) == (num_seeds < 5)
-    assert ("95% interval" in texts(figure)) == (num_seeds >= 5)
+    assert ("No band below 3 runs." in texts(figure)) == (num_seeds < 3)
+    assert ("95% interval" in texts(figure)) == (num_seeds >= 3)
+    assert ("Student t" in texts(figure)) == (num_seeds in (3, 4))
 
 
 def test_wall_time_is_an_x_axis(runs_dir):

@@ -10,7 +10,7 @@ import numpy as np
 from erlctl.analysis.data import RETURN, Metric, Run
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
-from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP
+from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
 
 if TYPE_CHECKING:
@@ -81,12 +81,11 @@ def draw_line(
 ) -> Any:
     """Draw one variant into a panel; return the handle for the legend.
 
-    Below `MIN_RUNS_BOOTSTRAP` runs the runs themselves take the place of the band: an honest band
-    would be far wider than all of them.
+    Below `MIN_RUNS_BOOTSTRAP` runs the runs themselves are drawn too, and they set the scale: an
+    honest band is far wider than all of them and would press the curves flat.
     """
     x, centre = aligned.x, aligned.centre(statistic)
-    has_enough = aligned.counts >= MIN_RUNS_BOOTSTRAP
-    low, high = (np.where(has_enough, end, np.nan) for end in aligned.interval(statistic))
+    low, high = aligned.interval(statistic)
     every = max(1, int(np.ceil(x.size / 10)))
     (line,) = panel.plot(
         x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker, markevery=every,
@@ -101,6 +100,9 @@ def draw_line(
         for row in aligned.values:
             panel.plot(x, row, color=pen.color, alpha=faint, zorder=1.5,
                        linewidth=line.get_linewidth() * 0.4)
+    if is_few:
+        panel.relim()  # lines only: the bands are left out
+        panel.autoscale_view()
     if say_n and num_lines <= _FEW_LINES:
         _say_n(panel, aligned, pen)
     return line
@@ -145,13 +147,25 @@ def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) 
     if not numbers:
         return "No run has a value."
     parts = [f"Lines: {_NAMES[statistic]} over {look_of.runs(numbers)}."]
-    if numbers[-1] >= MIN_RUNS_BOOTSTRAP:
-        method = "studentised" if statistic == "mean" else "BCa"
-        parts.append(f"Bands: pointwise 95% interval over runs ({method} bootstrap).")
+    least = MIN_RUNS_INTERVAL if statistic == "mean" else MIN_RUNS_BOOTSTRAP
+    if numbers[-1] >= least:
+        parts.append(f"Bands: pointwise 95% interval over runs ({_method(numbers, statistic)}).")
     has_few = numbers[0] < MIN_RUNS_BOOTSTRAP
-    if has_few:
-        parts.append(f"No band below {MIN_RUNS_BOOTSTRAP} runs.")
+    if numbers[0] < least:
+        parts.append(f"No band below {least} runs.")
     if show_seeds or (has_few and numbers[-1] > 1):
         parts.append("Faint lines: single runs.")
     parts.append(f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
     return " ".join(parts)
+
+
+def _method(numbers: list[int], statistic: str) -> str:
+    """Return how the bands were made, for lines of `numbers` runs in ascending order."""
+    if statistic != "mean":
+        return "BCa bootstrap"
+    methods = []
+    if any(MIN_RUNS_INTERVAL <= n < MIN_RUNS_BOOTSTRAP for n in numbers):
+        methods.append("Student t, wide with so few runs")
+    if numbers[-1] >= MIN_RUNS_BOOTSTRAP:
+        methods.append("studentised bootstrap")
+    return "; ".join(methods)
