@@ -1,4 +1,4 @@
-"""What a spec can put around a host environment: changes of the task, of observations, of rewards."""
+"""What a spec can put around a host environment: changed tasks, observations and rewards."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Border:
         return [tf.TensorSpec((*lead, 2 * size + actions + 2), tf.float32)]
 
     def pack(self, batch: Batch, updates: int) -> list[np.ndarray]:
-        """Return a batch of `updates` times B transitions as arrays [updates, B, ...]; host side."""
+        """Return `updates` times B transitions as arrays [updates, B, ...]; host side."""
         count = len(batch.reward)
         lead = (updates, count // updates)
         numbers = [

@@ -28,7 +28,7 @@ class HostCall:
         self._signature = signature
         self._concrete: Any = None
 
-    def __call__(self, *arrays: np.ndarray) -> Any:
+    def __call__(self, *arrays: np.ndarray | np.generic) -> Any:
         """Return the function's tensors."""
         if self._concrete is None:
             self._concrete = self._function.get_concrete_function(*self._signature)

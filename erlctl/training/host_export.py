@@ -38,7 +38,9 @@ class NormalisedPolicy(tf_policy.TFPolicy):
     def _variables(self) -> list[tf.Variable]:
         return list(self._policy.variables())
 
-    def _action(self, time_step: ts.TimeStep, policy_state: Any, seed: Any) -> policy_step.PolicyStep:
+    def _action(
+        self, time_step: ts.TimeStep, policy_state: Any, seed: Any
+    ) -> policy_step.PolicyStep:
         scaled = (time_step.observation - self._mean) / self._deviation
         scaled = tf.clip_by_value(scaled, self._low, self._high)
         return self._policy.action(time_step._replace(observation=scaled), policy_state, seed)

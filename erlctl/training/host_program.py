@@ -2,7 +2,7 @@
 
 A vector step is: the environments take the chosen actions, the replay is written, and one call does
 the updates that are due and chooses the next actions. Same agents, same order of events and same
-random streams as in the compiled program; only the environments and the replay are not TensorFlow's.
+random streams as in the compiled program; only environments and replay are not TensorFlow's.
 """
 
 from __future__ import annotations
@@ -144,9 +144,8 @@ class HostProgram(TrainingProgram):
         step, updates = first, self.updates
         ended: list[tuple[int, float, int]] = []
         while step < first + num_steps:
-            assert self._action is not None  # chosen in the step before
             try:
-                arrived = self._vector.step(self._action)
+                arrived = self._step_environments()
             except EnvironmentFault as fault:
                 if step == first:
                     raise
@@ -173,8 +172,13 @@ class HostProgram(TrainingProgram):
         self._action = self._act(np.int64(step), self._observations()).numpy()
         self._acting_at = step
 
+    def _step_environments(self) -> HostStep:
+        assert self._action is not None  # chosen in the step before, or by `_begin`
+        return self._vector.step(self._action)
+
     def _store(self, arrived: HostStep, step: int, ended: list[tuple[int, float, int]]) -> None:
         """Write a vector step to the replay and note the episodes that ended in it."""
+        assert self._action is not None
         self._replay.append(
             self._action, self._signals.rewards(arrived.reward), ~arrived.terminated,
             arrived.final_observation,

@@ -1,8 +1,8 @@
 """Uniform replay of transitions in NumPy arrays, each observation stored once.
 
 Every environment writes a ring of slots of its own. A slot holds one frame (one observation before
-stacking) and, where the environment acted on it, the action and what came of it; the next slot holds
-the frame that the step led to. After the last step of an episode that is the final frame, on which
+stacking) and, where somebody acted on it, the action and what came of it; the next slot holds the
+frame that the step led to. After the last step of an episode that is the final frame, on which
 nobody acts, and the slot behind it begins the next episode: no transition leads from one episode to
 the next, and truncated episodes keep their final observation.
 
@@ -94,7 +94,7 @@ class HostReplay:
         self._back = np.arange(frame_stack - 1, -1, -1)
 
     def clear(self) -> None:
-        """Forget everything; what was written is zero again, so that runs have equal checkpoints."""
+        """Forget everything; all is zero again, so that equal runs have equal checkpoints."""
         if (self._newest >= 0).any():
             for array in (self._frames, self._action, self._reward, self._discount, self._acted,
                           self._age):

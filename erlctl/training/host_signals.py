@@ -1,4 +1,4 @@
-"""What training sees of a host environment: stacked frames, normalised observations, changed rewards."""
+"""What training sees of a host environment: frames in stacks, scaled observations and rewards."""
 
 from __future__ import annotations
 

@@ -7,8 +7,10 @@ def stacked(episodes, size):
     """Return the stack of `size` frames at each frame of each episode (first frame repeated)."""
     rows = []
     for frames in episodes:
-        for index in range(len(frames)):
-            rows.append([frames[max(index - back, 0)] for back in reversed(range(size))])
+        rows += [
+            [frames[max(index - back, 0)] for back in reversed(range(size))]
+            for index in range(len(frames))
+        ]
     return np.array(rows)
 
 

@@ -65,7 +65,7 @@ def test_a_failed_run_goes_on_where_it_stopped_when_its_environment_is_mended(
 def test_an_interrupted_run_saves_its_replay_and_reads_it_back(runs_dir):
     run = shortened(host_run(fake("Pictures"), wrappers={"frame_stack": 2}))
     calls = iter(range(1000))
-    outcome, paths, _ = train(run, runs_dir, should_stop=lambda: 15 if next(calls) == 2 else None)
+    outcome, _, _ = train(run, runs_dir, should_stop=lambda: 15 if next(calls) == 2 else None)
     assert outcome.status == "interrupted"
     programs = []
 
@@ -85,7 +85,7 @@ def test_a_replay_that_does_not_fit_is_refused_before_it_is_filled(runs_dir, mon
 
     monkeypatch.setattr(preflight, "available_memory", lambda: 10**8)
     run = shortened(host_run(fake("Pictures"), replay_capacity=10_000_000))
-    outcome, paths, told = train(run, runs_dir)
+    outcome, _, told = train(run, runs_dir)
     assert outcome.status == "failed"
     assert "the run's replay and networks needs about" in outcome.reason
     assert "MB of memory" in told[0]

@@ -199,7 +199,7 @@ def test_an_evaluation_that_never_ends_is_a_fault(monkeypatch):
     monkeypatch.setattr(host_evaluator, "MAX_EPISODE_STEPS", 50)
     program = make_program(host_run(fake("endless")))
     assert program.advance(100).step == 100  # training needs no end
-    with pytest.raises(EnvironmentFault, match="set environment.wrappers.time_limit"):
+    with pytest.raises(EnvironmentFault, match=r"set environment\.wrappers\.time_limit"):
         program.evaluate(2)
 
 

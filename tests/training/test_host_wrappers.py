@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from erlctl.options.policies import Greedy
 from erlctl.training.factory import make_program
 from erlctl.training.seeding import Stream
 from tests.oracles import host_wrappers as oracle
@@ -76,7 +77,7 @@ def test_a_saved_policy_normalises_by_itself(normalising, tmp_path):
     frames = np.random.default_rng(0).normal(size=(32, 2, 4)).astype(np.float32)
     from tf_agents.trajectories import time_step as ts
 
-    policy = normalising.agent.acting_policy(normalising.run.evaluation.policy, None, random_steps=0)
+    policy = normalising.agent.acting_policy(Greedy(), None, random_steps=0)
     scaled = normalising._signals.observations(frames).reshape(32, 8)
     expected = policy.action(ts.restart(tf.constant(scaled), 32)).action
     actual = saved.action(ts.restart(tf.constant(frames.reshape(32, 8)), 32)).action

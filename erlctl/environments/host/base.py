@@ -1,4 +1,4 @@
-"""N environments on the host, stepped together, each restarting in the step that ends its episode."""
+"""N environments on the host, stepped together; an ended episode restarts in the same step."""
 
 from __future__ import annotations
 

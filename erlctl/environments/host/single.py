@@ -71,7 +71,7 @@ class GymLike:
         self._takes_seed = accepts(getattr(env, "unwrapped", env).reset, "seed")
 
     def reset(self, seed: int | None) -> Any:
-        """Begin an episode; environments older than Gym 0.22 are seeded by a method of their own."""
+        """Begin an episode; before Gym 0.22 environments had a method for the seed."""
         if seed is None:
             result = self._env.reset()
         elif self._takes_seed:
@@ -120,14 +120,14 @@ class TimeStepLike:
         remake: Makes it again with a seed; for environments that cannot be seeded otherwise.
     """
 
-    time_limit = None
+    time_limit: int | None = None
 
     def __init__(
         self, env: Any, environment: str, remake: Callable[[int], Any] | None = None
     ) -> None:
         if getattr(env, "batched", False):
             raise ErlctlError(
-                f"environment {environment} is batched; erlctl puts environments side by side itself",
+                f"environment {environment} is batched; erlctl itself puts them side by side",
                 fix="name a factory of a single environment and set environment.num_envs",
             )
         self._env, self._remake = env, remake
@@ -135,7 +135,7 @@ class TimeStepLike:
         self.action = action_space(env.action_spec(), environment)
 
     def reset(self, seed: int | None) -> Any:
-        """Begin an episode; dm_env has no seeding of its own, so that the factory takes the seed."""
+        """Begin an episode; dm_env has no seeding, so that the factory takes the seed."""
         if seed is not None:
             self._seed(seed)
         return self._env.reset().observation

@@ -120,7 +120,7 @@ def _kind(space: Any) -> str:
 
 
 def _bounds(space: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return (low, high) in the space's shape: Gym calls them low and high, specs min- and maximum."""
+    """Return (low, high) in the space's shape; specs call them minimum and maximum."""
     low = getattr(space, "low", getattr(space, "minimum", None))
     high = getattr(space, "high", getattr(space, "maximum", None))
     if low is None or high is None:
@@ -133,7 +133,8 @@ def _size(space: Any) -> int:
     if hasattr(space, "n"):
         return int(space.n)
     low, high = _bounds(space)
-    assert low is not None and high is not None  # `_kind` found them
+    assert low is not None  # `_kind` found them
+    assert high is not None
     return int(high) - int(low) + 1
 
 

@@ -165,7 +165,8 @@ class _Child:
             [sys.executable, "-m", "erlctl.environments.host.worker"], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, start_new_session=True,
         )
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.requests = self.process.stdin
         self.answers = self.process.stdout.fileno()
         task = {"section": plain(section), "num_envs": len(part)}

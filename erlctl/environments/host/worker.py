@@ -2,8 +2,8 @@
 
 The first line on stdin is the environment section and the number of environments as JSON. Then:
 
-    stdin    b"R" + uint32[n] seeds      begin episodes        stdout   b"O" + observations
-             b"S" + actions[n]           step                           b"S" + the arrays of HostStep
+    stdin    b"R" + uint32[n] seeds      begin episodes       stdout   b"O" + observations
+             b"S" + actions[n]           step                          b"S" + the arrays of HostStep
     end of stdin: end                                            b"F" + a fault as JSON
 
 A message is a kind (one byte), a length (uint32, little-endian) and that many bytes. The first

@@ -73,7 +73,7 @@ def _swallow(result):
     while True:
         try:
             time.sleep(60)
-        except Exception:
+        except Exception:  # noqa: BLE001 - what it is here for
             continue
 
 

@@ -87,7 +87,7 @@ def test_an_environment_that_cannot_be_made_is_refused(factory, error, message):
 
 
 def test_a_wrong_argument_is_refused_with_a_remedy():
-    with pytest.raises(EnvironmentFault, match="compare environment.kwargs"):
+    with pytest.raises(EnvironmentFault, match=r"compare environment\.kwargs"):
         vector(lenght=3)
 
 
@@ -106,7 +106,8 @@ def test_an_unknown_id_is_answered_with_the_nearest(backend):
 
 
 @pytest.mark.parametrize(("backend", "command"), [
-    ("gymnasium", r"pip install 'erlctl\[gymnasium\]'"), ("envpool", r"pip install 'erlctl\[envpool\]'"),
+    ("gymnasium", r"pip install 'erlctl\[gymnasium\]'"),
+    ("envpool", r"pip install 'erlctl\[envpool\]'"),
 ])
 def test_a_missing_package_is_answered_with_the_command(monkeypatch, backend, command):
     from erlctl.environments.host import backends

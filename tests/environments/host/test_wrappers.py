@@ -36,7 +36,7 @@ def test_statistics_added_in_parts_are_those_of_the_whole():
 
 
 def test_images_are_not_normalised():
-    with pytest.raises(ErlctlError, match="remove environment.wrappers.normalise_observations"):
+    with pytest.raises(ErlctlError, match=r"remove environment\.wrappers.normalise_observations"):
         Signals(Wrappers(normalise_observations=True), vector("Pictures"))
 
 
