@@ -5,8 +5,9 @@
     python benchmarks/environments.py --rounds 1 --seconds 0.2     whether it runs at all
 
 Ours: `act` on all environments side by side in one XLA loop, ended episodes restarted, every
-observation and reward kept. The original: `step` (MinAtar: `act` and `state`) and `reset` in Python.
-Both draw their actions. Rounds alternate; the table shows medians. Exit code 1: a bar was missed.
+observation and reward kept. The original: `step` (MinAtar: `act` and `state`) and `reset` in
+Python. Both draw their actions. Rounds alternate; the table shows medians. Exit code 1: a bar was
+missed.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def minatar(game: str) -> Callable[[float], float] | None:
     return lambda seconds: rate_of(step, seconds)
 
 
-def gym_rate(environment: Any, seconds: float) -> float:  # noqa: ANN401 - gym has no types
+def gym_rate(environment: Any, seconds: float) -> float:
     """Return the steps/s of a gym environment."""
     environment.reset(seed=0)
 

@@ -1,4 +1,4 @@
-"""`erlctl environments`: what can stand at `environment.id`, and what a random policy gets there."""
+"""`erlctl environments`: what can stand at `environment.id`, and a random policy's return there."""
 
 from __future__ import annotations
 

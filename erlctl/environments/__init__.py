@@ -1,0 +1,1 @@
+"""Environments: compiled ones, and those of other packages stepped on the host."""

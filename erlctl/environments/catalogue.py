@@ -238,7 +238,8 @@ TABULAR = (
     ),
     _tabular(
         "GridWorld", "grid_world", 200, "size * size", "discrete 4: up, down, left, right",
-        "Sutton and Barto 2018, chapter 4, with a slip", "cross an empty square; reward 1 at the goal",
+        "Sutton and Barto 2018, chapter 4, with a slip",
+        "cross an empty square; reward 1 at the goal",
         size=Keyword(default=8, doc="rows and columns"),
         slip=Keyword(default=0.1, doc="chance of a random move"),
     ),

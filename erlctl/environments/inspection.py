@@ -82,7 +82,7 @@ def random_actions(environment: CompiledEnvironment, generator: tf.random.Genera
     return low + (high - low) * generator.uniform(shape)
 
 
-def make_gym(environment_id: str) -> Any:  # noqa: ANN401 - gym has no types
+def make_gym(environment_id: str) -> Any:
     """Return an environment from gym's registry.
 
     Raises:
@@ -106,7 +106,7 @@ def make_gym(environment_id: str) -> Any:  # noqa: ANN401 - gym has no types
         ) from error
 
 
-def play_gym(environment: Any, *, num_episodes: int, seed: int) -> RandomPlay:  # noqa: ANN401
+def play_gym(environment: Any, *, num_episodes: int, seed: int) -> RandomPlay:
     """Play up to `num_episodes` episodes of a gym environment, 20,000 steps at most."""
     environment.action_space.seed(seed)
     environment.reset(seed=seed)

@@ -65,7 +65,7 @@ def make(
     environment_id: str,
     num_envs: int,
     generator: tf.random.Generator,
-    **kwargs: Any,  # noqa: ANN401 - each environment's own
+    **kwargs: Any,
 ) -> CompiledEnvironment:
     """Return `num_envs` copies of a compiled environment; imports TensorFlow.
 

@@ -1,6 +1,6 @@
 """Frames of the compiled environments, and films of them, without a display.
 
-Classic control is drawn by gym's own renderer from our state, MinAtar as one coloured cell per board
+Classic control is drawn by gym's own renderer from our state, MinAtar as one coloured square per
 cell, a tabular MDP as its map.
 """
 
@@ -120,7 +120,7 @@ def _by_gym(environment_id: str, state: State, arguments: tuple[tuple[str, Any],
 
 
 @functools.cache
-def _gym(environment_id: str) -> Any:  # noqa: ANN401 - gym has no types
+def _gym(environment_id: str) -> Any:
     # Without a display or a sound card, and without pygame's greeting on standard output.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
@@ -165,7 +165,7 @@ _DRAWINGS: Mapping[str, Callable[[str, State, tuple[tuple[str, Any], ...]], Fram
 
 
 @functools.lru_cache(maxsize=8)
-def _environment(environment_id: str, arguments: tuple[tuple[str, Any], ...]) -> Any:  # noqa: ANN401
+def _environment(environment_id: str, arguments: tuple[tuple[str, Any], ...]) -> Any:
     import tensorflow as tf
 
     # Nothing is drawn from the generator; the environment only knows how to look.

@@ -16,7 +16,8 @@ def document(*args):
 def test_every_environment_has_one_line_and_so_has_every_backend():
     compiled, backends = run("environments").out.split("\n\n")
     assert [line.split()[0] for line in compiled.splitlines()[1:]] == list(registry.COMPILED)
-    assert [line.split()[0] for line in backends.splitlines()[1:]] == ["gym", "gymnasium", "envpool"]
+    names = [line.split()[0] for line in backends.splitlines()[1:]]
+    assert names == ["gym", "gymnasium", "envpool"]
 
 
 def test_backends_are_reported_as_installed_or_not():

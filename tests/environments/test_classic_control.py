@@ -9,9 +9,10 @@ from erlctl.environments.compiled.base import EnvironmentState
 from tests.oracles import gym_control
 
 IDS = sorted(gym_control.POLICIES)
-ANGLES = {"Acrobot-v1": [0, 1], "Pendulum-v1": [0]}  # state entries that are equal up to whole turns
-# Largest difference from gym over so many first steps of an episode, from the same start and with the
-# same actions, as the docstrings of the classes state it.
+# State entries that are equal up to whole turns.
+ANGLES = {"Acrobot-v1": [0, 1], "Pendulum-v1": [0]}
+# Largest difference from gym over so many first steps of an episode, from the same start and with
+# the same actions, as the docstrings of the classes state it.
 DRIFT = {"CartPole-v0": (200, 2e-5), "CartPole-v1": (500, 2e-5), "MountainCar-v0": (200, 2e-5),
          "Acrobot-v1": (500, 1e-3), "Pendulum-v1": (200, 5e-2)}
 
@@ -79,7 +80,9 @@ def test_drift_of_float32_over_an_episode_is_as_stated(environment_id):
 
     @tf.function(jit_compile=True)
     def run(x, actions):
-        step = lambda state, action: environment.transition(state, action, tf.zeros((1, 0)))[0]
+        def step(state, action):
+            return environment.transition(state, action, tf.zeros((1, 0)))[0]
+
         return tf.scan(step, actions, {"x": x})["x"]
 
     first = tf.constant(steps.state[starts], tf.float32)

@@ -1,6 +1,5 @@
 """What every compiled environment promises, whatever its dynamics."""
 
-import sys
 
 import numpy as np
 import pytest
@@ -137,7 +136,7 @@ def test_restart_ended_renews_only_what_ended():
 
 
 def test_with_restart_ended_no_transition_crosses_an_episode():
-    """FIRST follows LAST only through `restart_ended`, so every (t, t + 1) pair is one episode's."""
+    """FIRST follows LAST only through `restart_ended`, so each (t, t + 1) is one episode's."""
     environment, rng = make(num_envs=4), np.random.default_rng(0)
     environment.reset()
     kinds = set()

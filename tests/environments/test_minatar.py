@@ -15,9 +15,9 @@ IDS = {
     "asterix": "MinAtar/Asterix", "breakout": "MinAtar/Breakout", "freeway": "MinAtar/Freeway",
     "seaquest": "MinAtar/Seaquest", "space_invaders": "MinAtar/SpaceInvaders",
 }
-# How each game is played: uniformly; by a policy that sees the rarer parts; by one that goes on after
-# its end, which crowds the board and ramps the difficulty up to its limit (the package's Breakout
-# cannot: the ball leaves its board); and without ramping, in graph mode instead of XLA.
+# How each game is played: uniformly; by a policy that sees the rarer parts; by one that goes on
+# after its end, which crowds the board and ramps the difficulty up to its limit (the package's
+# Breakout cannot: the ball leaves its board); and without ramping, in graph mode instead of XLA.
 PLAYS = {
     "random": {},
     "skilled": {"skilled": True},
@@ -71,7 +71,7 @@ def forget_compiled_functions():
 
 
 def as_in_the_package(game, state):
-    """Return our state in the form of the oracle's snapshot: lists without gaps, no stale numbers."""
+    """Return our state in the form of the oracle's snapshot: no gaps in lists, no stale numbers."""
     if game == "asterix":
         absent = ~state["present"]
         return {name: np.where(absent, 0, value) if name in ("x", "rightwards", "gold") else value
@@ -88,13 +88,17 @@ def as_in_the_package(game, state):
     listed = {name: value for name, value in state.items()
               if not name.startswith(("friendly", "diver_x", "diver_y", "diver_t", "diver_r",
                                       "diver_p", "enemy"))}
+    for name in ("leftward_bullets", "rightward_bullets"):
+        assert not state[name][..., [0, 9], :].any()
+        listed[name] = state[name][..., 1:9, :]
     for kind, (prefix, chosen, fields) in kinds.items():
         present = state[f"{prefix}_present"] & chosen
-        rows = np.full((*present.shape, 5), -1)
+        rows = np.full((*present.shape, 5), -1, np.int64)
         for index, field in enumerate(fields):
             rows[..., index] = np.where(present, state[f"{prefix}_{field}"], -1)
         order = np.argsort(present, axis=-1, kind="stable")
-        listed[kind] = np.take_along_axis(rows, order[..., np.newaxis], axis=-2)
+        rows = np.take_along_axis(rows, order[..., np.newaxis], axis=-2)
+        listed[kind] = rows[..., rows.shape[-2] - minatar_games.CAPACITY[kind]:, :]
     return listed
 
 

@@ -1,8 +1,8 @@
 """Trajectories of the MinAtar package with every random number that it drew.
 
-`record` plays the package's own games and returns what an independent implementation needs to follow
-them exactly: actions, the draws as uniform numbers, and after every step the whole state of the game
-in plain arrays. Must not import erlctl.
+`record` plays the package's own games and returns what an independent implementation needs to
+follow them exactly: actions, the draws as uniform numbers, and after every step the whole state of
+the game in plain arrays. Must not import erlctl.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Environments as TensorFlow arithmetic, compiled into the training program."""

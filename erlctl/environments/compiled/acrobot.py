@@ -1,4 +1,4 @@
-"""Acrobot: swing a two-link arm above a line (Sutton 1996), as gym 0.23 has it ("book" equations)."""
+"""Acrobot: swing a two-link arm above a line (Sutton 1996), as gym 0.23 has it by default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 
 GRAVITY = 9.8  # m / s^2
 SECONDS_PER_STEP = 0.2
@@ -24,16 +24,16 @@ class Acrobot(CompiledEnvironment):
     """Gym's Acrobot-v1: one step of fourth-order Runge-Kutta over 0.2 s.
 
     State `x`: float32 [4] = angle of the first link (0 hangs down), angle of the second relative to
-    the first, both in (-pi, pi], and their velocities (rad/s), bounded by 4 pi and 9 pi. Observation:
-    cosine and sine of both angles and both velocities. Actions 0, 1, 2: torque -1, 0, 1 N m on the
-    joint between the links. Reward -1 for every step but the terminal one, which gives 0. Terminal
+    the first, both in (-pi, pi], and their velocities (rad/s), bounded by 4 pi and 9 pi.
+    Observation: cosine and sine of both angles and both velocities. Actions 0, 1, 2: torque -1, 0,
+    1 N m on the joint between the links. Reward -1 for every step but the terminal one, which gives 0. Terminal
     where the tip is more than 1 m above the fixed joint: -cos(t1) - cos(t1 + t2) > 1.
 
     Gym computes in float64. A step differs by less than 1e-5, an episode of random actions (500
     steps) by 6e-4 at its end; a fast-swinging arm is chaotic and differs sooner.
     """
 
-    state_specs = {"x": tf.TensorSpec((4,), tf.float32)}
+    state_specs = specs(x=tf.TensorSpec((4,), tf.float32))
     observation = tensor_spec.BoundedTensorSpec(
         (6,), tf.float32,
         minimum=(-1.0, -1.0, -1.0, -1.0, -MAX_SPEED_1, -MAX_SPEED_2),
@@ -71,7 +71,7 @@ class Acrobot(CompiledEnvironment):
 
 
 def _derivatives(y: Angles, torque: tf.Tensor) -> Angles:
-    """Return d/dt of (angle 1, angle 2, velocity 1, velocity 2); Sutton and Barto 2018, chapter 11."""
+    """Return d/dt of (angle 1, angle 2, velocity 1, velocity 2); gym's "book" equations."""
     angle_1, angle_2, velocity_1, velocity_2 = y
     cos_2, sin_2 = tf.cos(angle_2), tf.sin(angle_2)
     d_1 = CENTRE**2 + (1.0 + CENTRE**2 + 2.0 * CENTRE * cos_2) + 2.0

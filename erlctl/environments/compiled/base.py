@@ -6,15 +6,20 @@ A subclass gives data and three pure functions; nothing in it draws random numbe
     transition(state, action[N], draws[N, D]) -> (state, reward[N], is_terminal[N])
     observe(state)                           -> observation[N, ...]
 
-where `state` is a dict of tensors `[N, ...]` and `draws` are uniform numbers in [0, 1). The base class
-adds time limits, step types and restarts, in a pure form (`first`, `advance`, `restart`, `time_step`
-on an `EnvironmentState`) and, above it, as a TF-Agents environment whose state lives in variables.
+where `state` is a dict of tensors `[N, ...]` and `draws` are uniform numbers in [0, 1). The base
+class adds time limits, step types and restarts, in a pure form (`first`, `advance`, `restart`,
+`time_step` on an `EnvironmentState`) and, above it, as a TF-Agents environment whose state lives in
+variables.
+
+XLA draws other numbers from the same `tf.random.Generator` than eager or graph mode does; given the
+same draws all three agree.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -24,6 +29,12 @@ from tf_agents.trajectories import time_step as ts
 from erlctl.errors import DomainError
 
 State = dict[str, tf.Tensor]
+Specs = Mapping[str, tf.TensorSpec]
+
+
+def specs(**by_name: tf.TensorSpec) -> Specs:
+    """Return specs by name, unchangeable."""
+    return MappingProxyType(by_name)
 
 
 class EnvironmentState(NamedTuple):
@@ -63,7 +74,7 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         time_limit: Steps of an episode at most, or None.
     """
 
-    state_specs: Mapping[str, tf.TensorSpec]
+    state_specs: Specs
     observation: Any
     action: Any
     reset_draws: int = 0
@@ -81,9 +92,12 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
         self.num_envs = num_envs
         self.time_limit = time_limit
         self._generator = generator
-        # Zeros with step type LAST: whatever comes first (reset, step, restart_ended) begins an episode.
+        # Zeros with step type LAST: whatever comes first (reset, step, restart_ended) begins an
+        # episode.
         self._variables = tf.nest.map_structure(
-            lambda spec: tf.Variable(tf.zeros((num_envs, *spec.shape), spec.dtype), trainable=False),
+            lambda spec: tf.Variable(
+                tf.zeros((num_envs, *spec.shape), spec.dtype), trainable=False
+            ),
             EnvironmentState(
                 dict(self.state_specs),
                 step_type=tf.TensorSpec((), tf.int32),
@@ -171,7 +185,9 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
 
     def write(self, batch: EnvironmentState) -> None:
         """Set the state of the environments."""
-        tf.nest.map_structure(lambda variable, value: variable.assign(value), self._variables, batch)
+        tf.nest.map_structure(
+            lambda variable, value: variable.assign(value), self._variables, batch
+        )
 
     @property
     def state_variables(self) -> dict[str, tf.Variable]:
@@ -228,9 +244,9 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
 def stored(value: tf.Tensor) -> tf.Tensor:
     """Return `value` (bool, or integers of at least 0) such that XLA computes it once.
 
-    XLA would repeat all that leads to a value for each element that is computed from it, for example
-    what ended an episode for each element of each state tensor. It never repeats a reduction, so
-    this is one: the maximum of the value and 0. Seaquest steps twice as fast for it.
+    XLA would repeat all that leads to a value for each element that is computed from it, for
+    example what ended an episode for each element of each state tensor. It never repeats a
+    reduction, so this is one: the maximum of the value and 0. Seaquest steps twice as fast for it.
     """
     if value.dtype.is_bool:
         return tf.reduce_any(_first_of_two(value) & value, axis=0)

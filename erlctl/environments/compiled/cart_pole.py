@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 
 GRAVITY = 9.8  # m / s^2
 POLE_MASS = 0.1  # kg
@@ -29,12 +29,12 @@ class CartPole(CompiledEnvironment):
     observation is the state. Actions: 0 pushes left, 1 right, with 10 N. Reward 1 for every step,
     the terminal one included. Terminal where |position| > 2.4 or |angle| > 12 degrees.
 
-    Gym computes in float64. A step differs by less than 1e-6, an episode of random actions (75 steps)
-    by 5e-6 at its end. The upright pole is unstable: of two copies that are kept up with the same
-    actions the difference grows by a factor e every quarter of a second.
+    Gym computes in float64. A step differs by less than 1e-6, an episode of random actions (75
+    steps) by 5e-6 at its end. The upright pole is unstable: of two copies that are kept up with the
+    same actions the difference grows by a factor e every quarter of a second.
     """
 
-    state_specs = {"x": tf.TensorSpec((4,), tf.float32)}
+    state_specs = specs(x=tf.TensorSpec((4,), tf.float32))
     observation = tensor_spec.BoundedTensorSpec(
         (4,), tf.float32,
         minimum=(-2 * X_LIMIT, -_FLOAT_MAX, -2 * THETA_LIMIT, -_FLOAT_MAX),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 
 FORCE = 0.001
 GRAVITY = 0.0025
@@ -25,7 +25,7 @@ class MountainCar(CompiledEnvironment):
     Gym computes in float64; an episode of 200 steps differs by 4e-6 at its end.
     """
 
-    state_specs = {"x": tf.TensorSpec((2,), tf.float32)}
+    state_specs = specs(x=tf.TensorSpec((2,), tf.float32))
     observation = tensor_spec.BoundedTensorSpec(
         (2,), tf.float32,
         minimum=(MIN_POSITION, -MAX_SPEED), maximum=(MAX_POSITION, MAX_SPEED), name="observation",

@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 
 GRAVITY = 10.0  # m / s^2
 SECONDS_PER_STEP = 0.05
@@ -28,7 +28,7 @@ class Pendulum(CompiledEnvironment):
     many pass the unstable top, by 0.02 at their end.
     """
 
-    state_specs = {"x": tf.TensorSpec((2,), tf.float32)}
+    state_specs = specs(x=tf.TensorSpec((2,), tf.float32))
     observation = tensor_spec.BoundedTensorSpec(
         (3,), tf.float32,
         minimum=(-1.0, -1.0, -MAX_SPEED), maximum=(1.0, 1.0, MAX_SPEED), name="observation",

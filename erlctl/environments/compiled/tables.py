@@ -89,8 +89,8 @@ def chain(
     """Return the chain of Dearden, Friedman and Russell (1998), as in gym's former NChain-v0.
 
     Action 0 moves one state forward (reward 0; `large` for staying at the end), action 1 goes back
-    to the start (reward `small`). With probability `slip` the other action happens, with its reward,
-    so r[s, a] is the mean over both.
+    to the start (reward `small`). With probability `slip` the other action happens, with its
+    reward, so r[s, a] is the mean over both.
     """
     _at_least(num_states=(num_states, 2))
     _probability("slip", slip)

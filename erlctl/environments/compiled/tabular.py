@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from erlctl.environments.compiled import tables
-from erlctl.environments.compiled.base import CompiledEnvironment, State
+from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 from erlctl.environments.compiled.tables import Table
 from erlctl.errors import DomainError, UnknownNameError
 
@@ -30,7 +30,7 @@ class TabularEnvironment(CompiledEnvironment):
         time_limit: Steps of an episode at most, or None.
     """
 
-    state_specs = {"s": tf.TensorSpec((), tf.int32)}
+    state_specs = specs(s=tf.TensorSpec((), tf.int32))
     reset_draws = 1
 
     def __init__(
@@ -98,7 +98,7 @@ def build(
     observation: str = "one_hot",
     reward_noise: float = 0.0,
     time_limit: int | None = None,
-    **kwargs: Any,  # noqa: ANN401 - each builder's own
+    **kwargs: Any,
 ) -> TabularEnvironment:
     """Return the environment of a table that `tables.BUILDERS[builder]` makes from `kwargs`."""
     return TabularEnvironment(

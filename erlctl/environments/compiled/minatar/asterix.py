@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
+from erlctl.environments.compiled.base import State, specs
 from erlctl.environments.compiled.minatar.game import (
-    DOWN, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, drawn, filled, integer, marked, rows,
+    DOWN,
+    INTEGER,
+    LEFT,
+    NOOP,
+    RIGHT,
+    SIZE,
+    UP,
+    MinAtarGame,
+    cell,
+    drawn,
+    filled,
+    integer,
+    marked,
+    rows,
 )
 
 SLOTS = 8  # rows 1 to 8 hold at most one entity each
@@ -25,16 +38,16 @@ class Asterix(MinAtarGame):
     minimal_actions = (NOOP, LEFT, UP, RIGHT, DOWN)
     num_channels = 4
     step_draws = 4
-    game_specs = {
-        "player_x": INTEGER, "player_y": INTEGER,
-        "spawn_speed": INTEGER, "spawn_timer": INTEGER,
-        "move_speed": INTEGER, "move_timer": INTEGER,
-        "ramp_timer": INTEGER, "ramp_index": INTEGER,
-        "x": tf.TensorSpec((SLOTS,), tf.int32),
-        "present": tf.TensorSpec((SLOTS,), tf.bool),
-        "rightwards": tf.TensorSpec((SLOTS,), tf.bool),
-        "gold": tf.TensorSpec((SLOTS,), tf.bool),
-    }
+    game_specs = specs(
+        player_x=INTEGER, player_y=INTEGER,
+        spawn_speed=INTEGER, spawn_timer=INTEGER,
+        move_speed=INTEGER, move_timer=INTEGER,
+        ramp_timer=INTEGER, ramp_index=INTEGER,
+        x=tf.TensorSpec((SLOTS,), tf.int32),
+        present=tf.TensorSpec((SLOTS,), tf.bool),
+        rightwards=tf.TensorSpec((SLOTS,), tf.bool),
+        gold=tf.TensorSpec((SLOTS,), tf.bool),
+    )
 
     def start(self, draws: tf.Tensor) -> State:
         """Return the player in the middle of an empty board."""

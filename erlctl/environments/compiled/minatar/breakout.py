@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
+from erlctl.environments.compiled.base import State, specs
 from erlctl.environments.compiled.minatar.game import (
-    FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, drawn, filled, integer, marked, rows,
+    FLAG,
+    INTEGER,
+    LEFT,
+    NOOP,
+    RIGHT,
+    SIZE,
+    MinAtarGame,
+    cell,
+    drawn,
+    filled,
+    integer,
+    marked,
+    rows,
 )
 
 BRICK_ROWS = 3  # rows 1, 2 and 3 of the board
@@ -25,11 +37,11 @@ class Breakout(MinAtarGame):
     num_channels = 4
     reset_draws = 1
     step_draws = 1
-    game_specs = {
-        "ball_x": INTEGER, "ball_y": INTEGER, "last_x": INTEGER, "last_y": INTEGER,
-        "direction": INTEGER, "paddle_x": INTEGER, "strike": FLAG,
-        "bricks": tf.TensorSpec((BRICK_ROWS, SIZE), tf.bool),
-    }
+    game_specs = specs(
+        ball_x=INTEGER, ball_y=INTEGER, last_x=INTEGER, last_y=INTEGER,
+        direction=INTEGER, paddle_x=INTEGER, strike=FLAG,
+        bricks=tf.TensorSpec((BRICK_ROWS, SIZE), tf.bool),
+    )
 
     def start(self, draws: tf.Tensor) -> State:
         """Return a ball at row 3 of the left or the right edge, moving inwards and down."""

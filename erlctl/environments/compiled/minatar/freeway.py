@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
+from erlctl.environments.compiled.base import State, specs
 from erlctl.environments.compiled.minatar.game import (
-    DOWN, INTEGER, NOOP, SIZE, UP, MinAtarGame, cell, counted_down, drawn, filled, integer, marked, rows,
+    DOWN,
+    INTEGER,
+    NOOP,
+    SIZE,
+    UP,
+    MinAtarGame,
+    cell,
+    counted_down,
+    drawn,
+    filled,
+    integer,
+    marked,
+    rows,
 )
 
 LANES = 8  # rows 1 to 8
@@ -28,12 +40,12 @@ class Freeway(MinAtarGame):
     num_channels = 7
     reset_draws = 2 * LANES
     step_draws = 1 + 2 * LANES
-    game_specs = {
-        "chicken_y": INTEGER, "move_timer": INTEGER, "terminate_timer": INTEGER,
-        "x": tf.TensorSpec((LANES,), tf.int32),
-        "timer": tf.TensorSpec((LANES,), tf.int32),
-        "speed": tf.TensorSpec((LANES,), tf.int32),
-    }
+    game_specs = specs(
+        chicken_y=INTEGER, move_timer=INTEGER, terminate_timer=INTEGER,
+        x=tf.TensorSpec((LANES,), tf.int32),
+        timer=tf.TensorSpec((LANES,), tf.int32),
+        speed=tf.TensorSpec((LANES,), tf.int32),
+    )
 
     def start(self, draws: tf.Tensor) -> State:
         """Return the chicken at the bottom and all cars in the left column with random speeds."""

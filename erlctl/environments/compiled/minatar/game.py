@@ -1,16 +1,16 @@
-"""What the five MinAtar games share: sticky actions, the action set and drawing on a 10 x 10 board."""
+"""What the five MinAtar games share: sticky actions, the action set, drawing on the board."""
 
 from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from erlctl.environments.compiled.base import CompiledEnvironment, State, stored
+from erlctl.environments.compiled.base import CompiledEnvironment, Specs, State, stored
 from erlctl.errors import DomainError
 
 SIZE = 10  # rows and columns of the board
@@ -25,8 +25,8 @@ class MinAtarGame(CompiledEnvironment):
     """A game on a board of 10 x 10 cells with boolean channels.
 
     Observation: uint8 [10, 10, C] of 0 and 1, row 0 at the top (the package has bool; networks cast
-    it, and a replay of bytes is as small as one of booleans). An action is repeated instead of the
-    chosen one with the sticky probability; the last action survives the end of an episode, as in the
+    it, and a replay of bytes is as small as one of booleans). With the sticky probability the last
+    action is repeated instead of the chosen one; it survives the end of an episode, as in the
     package, and is a no-op after `reset`.
 
     The package itself has no time limit, and papers differ: none (Young and Tian 2019; Obando-Ceron
@@ -51,7 +51,7 @@ class MinAtarGame(CompiledEnvironment):
 
     minimal_actions: ClassVar[tuple[int, ...]]
     num_channels: ClassVar[int]
-    game_specs: ClassVar[Mapping[str, tf.TensorSpec]]
+    game_specs: ClassVar[Specs]
     carried = frozenset({"last_action"})
 
     def __init__(
@@ -111,8 +111,8 @@ class MinAtarGame(CompiledEnvironment):
 def drawn(planes: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return C planes, bool [N, 10, 10], as an observation, uint8 [N, 10, 10, C].
 
-    Bit c of a cell's number is channel c: XLA computes this several times faster than a stack, whose
-    elements each have to find out which plane they come from.
+    Bit c of a cell's number is channel c: XLA computes this several times faster than a stack,
+    whose elements each have to find out which plane they come from.
     """
     bits = [tf.where(plane, 1 << c, 0) for c, plane in enumerate(planes)]
     cells = stored(functools.reduce(tf.bitwise.bitwise_or, bits))

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
+from erlctl.environments.compiled.base import State, specs
 from erlctl.environments.compiled.minatar.game import (
-    BOARD, DOWN, FIRE, FLAG, INTEGER, LEFT, NOOP, RIGHT, SIZE, UP, MinAtarGame, cell, counted_down,
-    drawn, filled, integer,
+    BOARD,
+    DOWN,
+    FIRE,
+    FLAG,
+    INTEGER,
+    LEFT,
+    NOOP,
+    RIGHT,
+    SIZE,
+    UP,
+    MinAtarGame,
+    cell,
+    counted_down,
+    drawn,
+    filled,
+    integer,
 )
 from erlctl.environments.compiled.minatar.seaquest_slots import (
-    DIVERS, ENEMIES, SEA_ROWS, board, cells, heading, pushed, removed_pairs, slot_specs,
+    DIVERS,
+    ENEMIES,
+    SEA_ROWS,
+    board,
+    cells,
+    heading,
+    pushed,
+    removed_pairs,
+    slot_specs,
 )
 
 MAX_OXYGEN = 200
@@ -36,14 +58,14 @@ class Seaquest(MinAtarGame):
     minimal_actions = (NOOP, LEFT, UP, RIGHT, DOWN, FIRE)
     num_channels = 10
     step_draws = 6
-    game_specs = {
-        "oxygen": INTEGER, "diver_count": INTEGER, "player_x": INTEGER, "player_y": INTEGER,
-        "player_rightwards": FLAG, "surfaced": FLAG, "shot_timer": INTEGER,
-        "spawn_speed": INTEGER, "spawn_timer": INTEGER, "diver_spawn_timer": INTEGER,
-        "move_speed": INTEGER, "ramp_index": INTEGER,
-        "leftward_bullets": BOARD, "rightward_bullets": BOARD,
+    game_specs = specs(
+        oxygen=INTEGER, diver_count=INTEGER, player_x=INTEGER, player_y=INTEGER,
+        player_rightwards=FLAG, surfaced=FLAG, shot_timer=INTEGER,
+        spawn_speed=INTEGER, spawn_timer=INTEGER, diver_spawn_timer=INTEGER,
+        move_speed=INTEGER, ramp_index=INTEGER,
+        leftward_bullets=BOARD, rightward_bullets=BOARD,
         **slot_specs(),
-    }
+    )
 
     def start(self, draws: tf.Tensor) -> State:
         """Return the player at the surface of an empty sea."""
@@ -200,7 +222,7 @@ def _moved_enemies(state: State) -> tuple[State, tf.Tensor, tf.Tensor]:
 
 
 def _moved_enemy_bullets(state: State) -> tuple[State, tf.Tensor]:
-    """Return the state after the enemies' bullets moved, and whether one was or is at the player."""
+    """Return the state after the enemies' bullets moved, and whether one met the player."""
     left, right = state["leftward_bullets"], state["rightward_bullets"]
     gap = tf.zeros_like(left[..., :1])
     moved_left = tf.concat([left[..., 1:], gap], axis=-1)

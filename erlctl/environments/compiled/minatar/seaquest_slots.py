@@ -1,8 +1,8 @@
 """Seaquest's lists as tensors with a fixed number of slots.
 
-The package keeps lists that grow and shrink. Here every list has a fixed number of slots in the order
-of its entries, the newest last; a new entry pushes all others one slot down, and the one that falls
-off the end is always gone already:
+The package keeps lists that grow and shrink. Here every list has a fixed number of slots in the
+order of its entries, the newest last; a new entry pushes all others one slot down, and the one that
+falls off the end is always gone already:
 
     friendly bullets  2   one in 5 steps at most, each alive for at most 10
     divers            2   one in 30 steps, each crosses the board in 60

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.environments.compiled.base import State
+from erlctl.environments.compiled.base import State, specs
 from erlctl.environments.compiled.minatar.game import (
-    BOARD, FIRE, INTEGER, LEFT, NOOP, RIGHT, SIZE, MinAtarGame, cell, drawn, counted_down, filled, marked,
+    BOARD,
+    FIRE,
+    INTEGER,
+    LEFT,
+    NOOP,
+    RIGHT,
+    SIZE,
+    MinAtarGame,
+    cell,
+    counted_down,
+    drawn,
+    filled,
+    marked,
 )
 
 CANNON_ROW = 9
@@ -27,12 +39,12 @@ class SpaceInvaders(MinAtarGame):
     minimal_actions = (NOOP, LEFT, RIGHT, FIRE)
     num_channels = 6
     step_draws = 1
-    game_specs = {
-        "cannon_x": INTEGER, "alien_direction": INTEGER, "move_interval": INTEGER,
-        "alien_move_timer": INTEGER, "alien_shot_timer": INTEGER, "shot_timer": INTEGER,
-        "ramp_index": INTEGER,
-        "aliens": BOARD, "friendly_bullets": BOARD, "enemy_bullets": BOARD,
-    }
+    game_specs = specs(
+        cannon_x=INTEGER, alien_direction=INTEGER, move_interval=INTEGER,
+        alien_move_timer=INTEGER, alien_shot_timer=INTEGER, shot_timer=INTEGER,
+        ramp_index=INTEGER,
+        aliens=BOARD, friendly_bullets=BOARD, enemy_bullets=BOARD,
+    )
 
     def start(self, draws: tf.Tensor) -> State:
         """Return the first wave of 4 x 6 aliens."""
