@@ -26,8 +26,9 @@ class Acrobot(CompiledEnvironment):
     State `x`: float32 [4] = angle of the first link (0 hangs down), angle of the second relative to
     the first, both in (-pi, pi], and their velocities (rad/s), bounded by 4 pi and 9 pi.
     Observation: cosine and sine of both angles and both velocities. Actions 0, 1, 2: torque -1, 0,
-    1 N m on the joint between the links. Reward -1 for every step but the terminal one, which gives 0. Terminal
-    where the tip is more than 1 m above the fixed joint: -cos(t1) - cos(t1 + t2) > 1.
+    1 N m on the joint between the links. Reward -1 for every step but the terminal one, which
+    gives 0. Terminal where the tip is more than 1 m above the fixed joint:
+    -cos(t1) - cos(t1 + t2) > 1.
 
     Gym computes in float64. A step differs by less than 1e-5, an episode of random actions (500
     steps) by 6e-4 at its end; a fast-swinging arm is chaotic and differs sooner.
