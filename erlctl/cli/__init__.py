@@ -45,6 +45,9 @@ Exit codes:
   75   preempted after a checkpoint: run the same line again
   130  interrupted (SIGINT);  143 SIGTERM;  141 SIGPIPE
 """
+# A pipe whose reader has left, as SIGPIPE; a terminal that was closed, as SIGHUP.
+_CODES_WITHOUT_READER = MappingProxyType({errno.EPIPE: 141, errno.EIO: 129})
+_OUTPUTS = (1, 2)
 _COMPLETE_VARIABLE = "_ERLCTL_COMPLETE"
 
 
@@ -124,12 +127,12 @@ def _run(args: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except OSError as error:
-        if error.errno == errno.EPIPE and _is_reader_gone():
-            _discard_output()
-            return 141
+        if error.errno in _CODES_WITHOUT_READER and _is_reader_gone():
+            _discard(*_OUTPUTS)
+            return _CODES_WITHOUT_READER[error.errno]
         if error.errno != errno.ENOSPC:
             raise
-        _discard_output()
+        _discard(sys.stdout.fileno())
         click.echo(f"cannot write: {error.strerror}; free some space and run it again", err=True)
         return 1
 
@@ -153,12 +156,15 @@ def _invoke(args: list[str]) -> int:
 
 
 def _is_reader_gone() -> bool:
-    """Return whether nobody reads standard output any more (`| head`)."""
+    """Return whether nobody reads what is said any more: `| head`, or a closed terminal."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
+    for descriptor in _OUTPUTS:
+        poll.register(descriptor, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _discard_output() -> None:
+def _discard(*outputs: int) -> None:
     # Python flushes once more at exit and would complain; let it write into nothing.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in outputs:
+        os.dup2(nothing, descriptor)

@@ -125,7 +125,7 @@ def _argument(path: str) -> str:
 
 
 def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
-    from erlctl.launch import estimate
+    from erlctl.runs import estimate
 
     rows = [
         {

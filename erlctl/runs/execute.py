@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError
-from erlctl.runs import catalogue, lock, preflight, spec_file, store
+from erlctl.runs import catalogue, estimate, lock, preflight, spec_file, store
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.record import RunRecord, write_log
@@ -179,6 +179,8 @@ class _Execution:
         # Not at module level: whether there is anything to do is known without TensorFlow.
         from erlctl.runs.recorder import RunRecorder
 
+        # Building the program fills the replay's memory already.
+        preflight.check_memory(estimate.replay_bytes(self._run) or 0, "the replay buffer")
         program = self._program_for(self._run)
         self._check_resources(program)
         manifest = self._restore(program, start)

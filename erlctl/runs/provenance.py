@@ -130,7 +130,8 @@ def _run_git(folder: Path, *arguments: str) -> str:
 
 def command_line() -> list[str]:
     """Return the command as it was given."""
-    return [Path(sys.argv[0]).name if sys.argv else "", *sys.argv[1:]]
+    name = Path(sys.argv[0]).name if sys.argv else ""
+    return ["erlctl" if name == "__main__.py" else name, *sys.argv[1:]]  # `python -m erlctl`
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

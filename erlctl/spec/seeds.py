@@ -33,7 +33,7 @@ def _seeds_of(node: Node) -> list[int]:
     value = node.value if isinstance(node, ScalarNode) else None
     if type(value) is int:
         if not 1 <= value <= MAX_SEEDS:
-            raise ValueError(f"must be 1 to {MAX_SEEDS} seeds, got {node}")
+            raise ValueError(f"must be 1 to {MAX_SEEDS} seeds, got {node} (seed 0 alone is 0-0)")
         return list(range(value))
     if isinstance(value, str):
         return [seed for part in value.split(",") if part.strip() for seed in _range(part.strip())]

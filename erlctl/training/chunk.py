@@ -66,10 +66,10 @@ class EpisodeSums(NamedTuple):
     def figures(self) -> dict[str, float]:
         """Return the columns of progress.csv; without an episode only their total."""
         if not self.number:
-            return {"episodes": self.total}
+            return {"episodes": int(self.total)}
         mean = self.returns / self.number
         variance = max(self.squares / self.number - mean * mean, 0.0)
         return {
-            "episodes": self.total, "return_mean": mean, "return_std": variance**0.5,
+            "episodes": int(self.total), "return_mean": mean, "return_std": variance**0.5,
             "length_mean": self.lengths / self.number,
         }

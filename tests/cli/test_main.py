@@ -1,6 +1,7 @@
 """The group: help, version, exit codes, closed and full outputs."""
 
 import os
+import pty
 import subprocess
 import sys
 
@@ -97,6 +98,17 @@ def test_a_closed_pipe_is_exit_141_without_a_word():
         [*ERLCTL, "--help"], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write_end)
     assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_f23_a_terminal_that_was_closed_is_exit_129_without_a_traceback():
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*ERLCTL, "validate", "-"], stdin=subprocess.PIPE, stdout=terminal, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        os.close(controller)
+        process.stdin.write(b"nonsense")  # only now it has something to say
+    assert process.returncode == 129
 
 
 def test_a_full_disk_is_a_message():
