@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError
-from erlctl.runs import catalogue, estimate, lock, preflight, spec_file, store
+from erlctl.runs import catalogue, estimate, finite, lock, preflight, spec_file, store
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.record import RunRecord, write_log
@@ -198,7 +198,10 @@ class _Execution:
                 self._finish(program, recorder)
         finally:
             recorder.close()
-        return Outcome(ended.status, ended.step, ended.reason, ended.signum)
+        reason = ended.reason
+        if ended.status == "diverged" and (names := finite.not_finite(program.state())):
+            reason += f"; {finite.listed(names)} not finite"
+        return Outcome(ended.status, ended.step, reason, ended.signum)
 
     def _loop(self, program: Any, recorder: RunRecorder) -> loop.Outcome:
         from erlctl.training import loop

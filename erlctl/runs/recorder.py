@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from erlctl.errors import DivergedError
 from erlctl.runs.append import AppendOnlyFile
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
@@ -165,7 +164,6 @@ class RunRecorder:
             self._save(step)
 
     def _save(self, step: int, *, best_return: float | None = None) -> None:
-        self._check_finite(step)
         is_full = best_return is None
         self._saver.save(Order(
             step=step, state=self._state_to_save(weights_only=not is_full),
@@ -179,14 +177,6 @@ class RunRecorder:
             return {name: state[name] for name in self._program.weights_names}
         left_out = frozenset() if self._run.checkpoint.replay else self._program.replay_names
         return {name: value for name, value in state.items() if name not in left_out}
-
-    def _check_finite(self, step: int) -> None:
-        """Weights may have gone bad in the very last update, whose loss was still finite."""
-        state = self._program.state()
-        for name in sorted(self._program.weights_names):
-            value = np.asarray(state[name])
-            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-                raise DivergedError(f"{name} is not finite at step {step}")
 
     def saved(self, step: int) -> None:
         """A checkpoint was published: run.json may tell of it."""

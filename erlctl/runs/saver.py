@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from erlctl.runs import catalogue, checkpoints, provenance
+from erlctl.runs import catalogue, checkpoints, finite, provenance
 from erlctl.runs.append import AppendOnlyFile
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
@@ -103,6 +103,7 @@ class Saver:
         first, because a second copy of it may not fit into the memory.
 
         Raises:
+            DivergedError: An earlier order held a number that is not finite.
             OSError: The disk fails, now or with an earlier order.
         """
         if any(earlier.step != order.step for earlier, _ in self._pending):
@@ -124,6 +125,9 @@ class Saver:
         self, order: Order, values: Mapping[str, Any], offsets: Mapping[str, int]
     ) -> OSError | None:
         """In the thread: bring everything to the disk; return why there is no room, if so."""
+        # The last update, whose loss was still finite, may have spoilt the weights; a bad reward
+        # may lie in the replay and was not drawn yet.
+        finite.check(values, order.step)
         is_full_checkpoint = order.best_return is None
         try:
             for file in self._files.values():
@@ -147,6 +151,7 @@ class Saver:
         """Tell what has become of orders in the meantime; does not wait.
 
         Raises:
+            DivergedError: One held a number that is not finite.
             OSError: The disk fails.
         """
         while self._pending and self._pending[0][1].done():
@@ -154,11 +159,7 @@ class Saver:
             self._settle(order, written.result())
 
     def finish(self) -> None:
-        """Wait until everything that was ordered is on the disk, and tell.
-
-        Raises:
-            OSError: The disk fails.
-        """
+        """Wait until everything that was ordered is on the disk, and tell; raises as `look`."""
         concurrent.futures.wait([written for _, written in self._pending])
         self.look()
 

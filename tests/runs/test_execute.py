@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import signal
+import time
 
+import numpy as np
 import pytest
 
 from erlctl import spec
@@ -14,6 +16,7 @@ from erlctl.runs import fsck, lock, preflight
 from erlctl.runs.catalogue import list_checkpoints, step_of
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
+from erlctl.runs.tables import read_table
 from erlctl.spec.schema import CheckpointSection, TrainingSection
 from tests.runs.fake_program import FakeProgram
 from tests.runs.observe import names_in, result, rows
@@ -177,7 +180,8 @@ def test_f16_weights_that_are_not_finite_are_never_saved(train, run):
     program.advance = poisoned
     outcome = train(run, program=program)
     assert outcome.status == "diverged"
-    assert "agent/weights/w is not finite" in outcome.reason
+    assert "agent/weights/w" in outcome.reason
+    assert "not finite at step 40" in outcome.reason
     assert step_of(list_checkpoints(train.paths(run))[0]) == 20
 
 
@@ -406,3 +410,91 @@ def test_the_training_steps_decide_the_end_exactly(train, make_run):
                                             replay_capacity=50))
     assert train(run).step == 53
     assert step_of(list_checkpoints(train.paths(run))[0]) == 53
+
+
+def test_f4_a_replay_that_does_not_fit_is_known_before_the_program_is_built(
+    train, run, monkeypatch
+):
+    monkeypatch.setattr(preflight, "available_memory", lambda: 100)
+    outcome = execute(run, train.runs_dir, program_for=pytest.fail)
+    assert "the replay buffer needs about 1 MB of memory" in outcome.reason
+
+
+def test_f16_a_bad_reward_that_was_never_drawn_is_not_saved(train, run):
+    program = FakeProgram(run)
+    advance = program.advance
+
+    def poisoned(num_steps):
+        chunk = advance(num_steps)
+        if program.step >= 35:
+            rows = program.state()["replay/rows"].numpy()
+            rows[0] = float("nan")
+            program.state()["replay/rows"].assign(rows)
+        return chunk
+
+    program.advance = poisoned
+    outcome = train(run, program=program)
+    assert outcome.status == "diverged"
+    assert "replay/rows is not finite at step 40; last checkpoint: step 20" in outcome.reason
+
+
+def test_f16_a_divergence_names_what_is_not_finite(train, run):
+    program = FakeProgram(run, diverges_at=47)
+    advance = program.advance
+
+    def poisoned(num_steps):
+        chunk = advance(num_steps)
+        if program.step >= 47:
+            program.state()["agent/weights/w"].assign([[float("inf")] * 3] * 2)
+        return chunk
+
+    program.advance = poisoned
+    reason = train(run, program=program).reason
+    assert reason == ("the loss is not finite at step 47; agent/weights/w is not finite; "
+                      "last checkpoint: step 40")
+
+
+def refuse(token):
+    raise AssertionError(f"JSON holds {token}")
+
+
+def test_f16_json_never_holds_nan(train, run):
+    program = FakeProgram(run)
+    program.evaluate = lambda *_, **__: (np.array([np.nan, np.inf]), np.array([1, 2]))
+    assert train(run, program=program).status == "complete"
+    paths = train.paths(run)
+    assert "nan" in paths.evaluations.read_text()
+    files = [paths.run_json, *paths.checkpoints.glob("*/manifest.json")]
+    assert len(files) >= 3
+    for file in files:
+        json.loads(file.read_text(), parse_constant=refuse)
+
+
+def test_f18_an_environment_that_leaves_is_a_failure_of_its_run(train, run):
+    outcome = train(run, program=FakeProgram(run, raises_at=33, error=SystemExit("goodbye")))
+    assert (outcome.status, outcome.reason) == ("failed", "SystemExit: goodbye")
+
+
+def test_f22_a_clock_set_back_a_day_changes_no_duration_and_no_order(
+    train, run, undisturbed, monkeypatch
+):
+    train(run, stop_after=4)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86400)
+    assert train(run).status == "complete"
+    paths = train.paths(run)
+    assert result(paths)["progress"] == undisturbed["progress"]
+    seconds = read_table(paths.progress).columns["wall_seconds"]
+    assert list(seconds) == sorted(seconds)
+    assert seconds[-1] < 60
+    assert step_of(list_checkpoints(paths)[0]) == 60
+
+
+def test_f22_the_newest_checkpoint_is_the_one_of_the_highest_step(train, run, undisturbed):
+    train(run, program=FakeProgram(run, raises_at=55))
+    paths = train.paths(run)
+    os.utime(paths.checkpoint(20), (2**32, 2**32))  # in the future
+    os.utime(paths.checkpoint(40), (0, 0))
+    train(run)
+    assert "resumed from step 40" in train.said[0]
+    assert result(paths)["progress"] == undisturbed["progress"]

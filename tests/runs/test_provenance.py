@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import time
 
 import pytest
@@ -69,3 +70,9 @@ def test_f40_a_slow_git_holds_nothing_up(tmp_path, monkeypatch):
 ])
 def test_differences_between_attempts_are_sentences(before, now, expected):
     assert provenance.differences(before, now) == expected
+
+
+@pytest.mark.parametrize("name", ["/usr/bin/erlctl", "/site-packages/erlctl/__main__.py"])
+def test_the_command_is_erlctl_however_it_was_started(monkeypatch, name):
+    monkeypatch.setattr(sys, "argv", [name, "train", "spec.yaml"])
+    assert provenance.command_line() == ["erlctl", "train", "spec.yaml"]
