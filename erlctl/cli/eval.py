@@ -61,11 +61,13 @@ def eval_(
     if video is not None and len(found.runs) != 1:
         raise click.UsageError(f"--video draws a single run, {len(found.runs)} were given")
     options.talk("TensorFlow starts ...")
-    rows, failures = _play_all(found.runs, checkpoint, episodes, policy, seed, video)
+    rows, failures, no_video = _play_all(found.runs, checkpoint, episodes, policy, seed, video)
     if fmt == "json":
         options.echo_json({"evaluations": rows})
     else:
         options.echo_rows(rows, _COLUMNS, fmt)
+    if no_video is not None:  # only now: the episodes were played
+        raise no_video
     if failures:
         raise SomeRunsFailedError(
             f"{len(failures)} of {len(found.runs)} runs could not be played: {', '.join(failures)}"
@@ -75,7 +77,7 @@ def eval_(
 def _play_all(
     runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,
     video: Path | None,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[str], ErlctlError | None]:
     from erlctl.launch.quiet import quieten_tensorflow
 
     quieten_tensorflow()
@@ -84,6 +86,7 @@ def _play_all(
 
     player = Player(make_program)
     rows, failures = [], []
+    no_video: ErlctlError | None = None
     for paths in runs:
         try:
             result = player.play(paths, checkpoint, episodes=episodes, policy=policy, seed=seed)
@@ -95,8 +98,11 @@ def _play_all(
             continue
         rows.append(_row(paths, result, policy, seed))
         if video is not None:
-            _draw(player, paths, checkpoint, policy, seed, video)
-    return rows, failures
+            try:
+                _draw(player, paths, checkpoint, policy, seed, video)
+            except (ErlctlError, OSError) as error:
+                no_video = ErlctlError(f"no video was written: {error}")
+    return rows, failures, no_video
 
 
 def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:
