@@ -16,11 +16,13 @@ from work import (
 
 from erlctl import registry
 from erlctl.fields import Schedule
-from erlctl.options.networks import Mlp
+from erlctl.options.networks import Conv, Mlp
 from erlctl.options.optimizers import Adam
 from erlctl.options.policies import EpsilonGreedy
 from erlctl.spec.schema import EnvironmentSection, RunSpec, TrainingSection
-from erlctl.training.program import MAX_CHUNK, Program
+from erlctl.training.factory import make_program
+
+NATURE = Conv(filters=(32, 64, 64), kernels=(8, 4, 3), strides=(4, 2, 1), hidden=(512,))
 
 
 def make_run(work: Work) -> RunSpec:
@@ -32,13 +34,16 @@ def make_run(work: Work) -> RunSpec:
         agent = replace(agent, collect_policy=constant)
     return RunSpec(
         name="bench", variant="bench", seed=0,
-        environment=EnvironmentSection(id=work.environment),
+        environment=EnvironmentSection(
+            id=work.environment, backend=work.backend, num_envs=work.num_envs
+        ),
         agent=agent,
-        network=Mlp(hidden=work.hidden),
+        network=Mlp(hidden=work.hidden) if work.hidden else NATURE,
         optimizer=Adam(learning_rate=LEARNING_RATE),
         training=TrainingSection(
             steps=LEARNING_STARTS + work.warmup + work.steps,
             learning_starts=LEARNING_STARTS,
+            updates=work.updates,
             batch_size=work.batch_size,
             replay_capacity=REPLAY_CAPACITY,
             target_update_every=work.target_update_every,
@@ -50,18 +55,19 @@ def make_run(work: Work) -> RunSpec:
 def main() -> None:
     """Fill the replay, warm up, time."""
     work = Work.from_argv()
-    program = Program(make_run(work))
+    program = make_program(make_run(work))
 
     def advance(num_steps: int) -> None:
         while num_steps:
-            chunk = min(num_steps, MAX_CHUNK)
+            chunk = min(num_steps, program.max_chunk)
             program.advance(chunk)
             num_steps -= chunk
 
     advance(LEARNING_STARTS)
     report(work, advance)
-    # The work was only equal if each step had its update.
-    assert program.updates == work.warmup + work.steps, program.updates
+    # The work was only equal if each step had its updates.
+    expected = (work.warmup + work.steps) // work.num_envs * work.updates
+    assert program.updates == expected, (program.updates, expected)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,32 @@
-"""Stable-Baselines3's DQN or SAC with one gradient step after every environment step."""
+"""Stable-Baselines3's DQN or SAC with gradient steps after every step of the environments."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
+import numpy as np
 import torch
 from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.env_util import make_vec_env
 from work import EPSILON, GAMMA, LEARNING_RATE, LEARNING_STARTS, REPLAY_CAPACITY, Work, report
+
+
+class Blank(gymnasium.Env):
+    """Atari's spaces at no cost: the peer's time is that of its learning alone."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    action_space = gymnasium.spaces.Discrete(4)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """Return a blank picture."""
+        self.left = 1000
+        return np.zeros((4, 84, 84), np.uint8), {}
+
+    def step(self, action: Any) -> Any:
+        """Return a blank picture and no reward; an episode has 1,000 steps."""
+        self.left -= 1
+        return np.zeros((4, 84, 84), np.uint8), 0.0, False, self.left == 0, {}
 
 
 def make_model(work: Work) -> Any:
@@ -14,14 +34,18 @@ def make_model(work: Work) -> Any:
     shared = {
         "learning_rate": LEARNING_RATE, "buffer_size": REPLAY_CAPACITY,
         "learning_starts": LEARNING_STARTS, "batch_size": work.batch_size, "gamma": GAMMA,
-        "train_freq": 1, "gradient_steps": 1, "tau": work.target_update_polyak,
+        "train_freq": 1, "gradient_steps": work.updates, "tau": work.target_update_polyak,
         "target_update_interval": work.target_update_every, "device": "cpu",
-        "policy_kwargs": {"net_arch": list(work.hidden)},
     }
+    environment = make_vec_env(work.environment if work.hidden else Blank, work.num_envs)
+    if not work.hidden:
+        return DQN("CnnPolicy", environment, exploration_initial_eps=EPSILON,
+                   exploration_final_eps=EPSILON, **shared)
+    shared["policy_kwargs"] = {"net_arch": list(work.hidden)}
     if work.algorithm == "sac":
-        return SAC("MlpPolicy", work.environment, ent_coef="auto", **shared)
+        return SAC("MlpPolicy", environment, ent_coef="auto", **shared)
     return DQN(
-        "MlpPolicy", work.environment, exploration_initial_eps=EPSILON,
+        "MlpPolicy", environment, exploration_initial_eps=EPSILON,
         exploration_final_eps=EPSILON, **shared,
     )
 

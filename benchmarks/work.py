@@ -19,13 +19,16 @@ GAMMA = 0.99
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Equal work: one update of `batch_size` transitions after every environment step.
+    """Equal work: updates of `batch_size` transitions after every step of all environments.
 
     Attributes:
-        environment: Gym's id.
+        environment: Gym's id, or EnvPool's of an Atari game.
+        backend: Where erlctl steps it.
+        num_envs: Environments stepped together.
+        updates: Updates after each step of all of them.
         algorithm: erlctl's name of the algorithm; peers run theirs of that name.
         options: Its fields, where they are not the defaults.
-        hidden: Units of each hidden layer.
+        hidden: Units of each hidden layer of an MLP; empty: the Nature network on images.
         batch_size: Transitions of an update.
         target_update_every: Updates between synchronisations of the target network.
         target_update_polyak: Weight of the new parameters at a synchronisation.
@@ -34,6 +37,9 @@ class Work:
     """
 
     environment: str = "CartPole-v1"
+    backend: str = "auto"
+    num_envs: int = 1
+    updates: int = 1
     algorithm: str = "dqn"
     options: dict[str, Any] = field(default_factory=dict)
     hidden: tuple[int, ...] = (64, 64)
@@ -55,7 +61,10 @@ class Work:
 
 
 def report(work: Work, advance: Callable[[int], None]) -> None:
-    """Call `advance(number of steps)` for the warm-up, then timed; print one line of JSON."""
+    """Call `advance(number of steps)` for the warm-up, then timed; print one line of JSON.
+
+    Steps are those of single environments.
+    """
     advance(work.warmup)
     start = time.perf_counter()
     advance(work.steps)

@@ -12,8 +12,9 @@ import tensorflow as tf
 class HostCall:
     """`function` as one concrete function; called with arrays.
 
-    Calling the concrete function costs half of calling the `tf.function` (measured: 120 instead of
-    260 us), because nothing is looked up by the arguments' types.
+    Calling the flat function behind it costs 70 us of Python less than calling the concrete
+    function, and that 130 us less than calling the `tf.function` (of 400 in all, measured), because
+    nothing is bound, checked or looked up by the arguments' types.
 
     Args:
         function: Takes tensors of the signature.
@@ -27,9 +28,12 @@ class HostCall:
         self._function = tf.function(function, jit_compile=xla, autograph=False)
         self._signature = signature
         self._concrete: Any = None
+        self._captured: list[Any] = []
 
     def __call__(self, *arrays: np.ndarray | np.generic) -> Any:
         """Return the function's tensors."""
         if self._concrete is None:
             self._concrete = self._function.get_concrete_function(*self._signature)
-        return self._concrete(*map(tf.constant, arrays))
+            self._captured = self._concrete.captured_inputs  # handles of variables
+        flat = [*map(tf.constant, arrays), *self._captured]
+        return self._concrete.inference_fn.call_preflattened(flat)
