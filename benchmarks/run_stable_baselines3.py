@@ -20,11 +20,13 @@ class Blank(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         """Return a blank picture."""
+        del seed, options
         self.left = 1000
         return np.zeros((4, 84, 84), np.uint8), {}
 
     def step(self, action: Any) -> Any:
         """Return a blank picture and no reward; an episode has 1,000 steps."""
+        del action
         self.left -= 1
         return np.zeros((4, 84, 84), np.uint8), 0.0, False, self.left == 0, {}
 

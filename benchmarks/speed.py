@@ -132,11 +132,11 @@ def pendulum() -> Suite:
 def host(name: str, work: Work, title: str, floor: float | None) -> Suite:
     """Return erlctl on environments of another package beside Stable-Baselines3."""
     slow = replace(work, steps=max(work.steps // 4, 200))
+    expected = None if floor is None else (floor, float("inf"))
     return Suite(name, title, [
         Row(name="erlctl", program="run_erlctl.py", work=work),
         Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
-            package="stable_baselines3", is_peer=True,
-            expected=None if floor is None else (floor, float("inf"))),
+            package="stable_baselines3", is_peer=True, expected=expected),
     ])
 
 
@@ -146,12 +146,11 @@ def hosts() -> list[Suite]:
     eight = replace(one, num_envs=8, warmup=800, steps=16_000)
     atari = Work(environment="Breakout-v5", backend="envpool", hidden=(), batch_size=32,
                  warmup=20, steps=200)
-    cart_pole = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
+    title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
     return [
-        host("host-1", one, f"{cart_pole}, 1 environment", 1.5),
-        host("host-8", replace(eight, updates=8),
-             f"{cart_pole}, 8 environments, an update for each step of each", 5.0),
-        host("host-8-shared", eight, f"{cart_pole}, 8 environments, one update for all", None),
+        host("host-1", one, f"{title}, 1 environment", 1.5),
+        host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
+        host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
         host("atari", atari, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
     ]
 

@@ -34,6 +34,16 @@ environment:
   backend: auto
   num_envs: 1
   kwargs: {}
+  wrappers:
+    action_repeat: 1
+    sticky_actions: 0.0
+    time_limit: null
+    frame_stack: null
+    normalise_observations: false
+    reward_scale: 1.0
+    reward_clip: null
+  vectorise: inline
+  step_timeout: 60.0
 agent:
   algorithm: dqn
   gamma: 0.99
@@ -186,6 +196,6 @@ def test_the_difference_shows_what_changed(specs):
     (b,) = specs.add("", "agent.gamma=0.5").runs
     assert spec.diff(a, a) == ""
     assert spec.diff(a, b, "old", "new").splitlines() == [
-        "--- old", "+++ new", "@@ -11,3 +11,3 @@", "   algorithm: dqn", "-  gamma: 0.99",
+        "--- old", "+++ new", "@@ -21,3 +21,3 @@", "   algorithm: dqn", "-  gamma: 0.99",
         "+  gamma: 0.5", "   n_step: 1",
     ]
