@@ -67,7 +67,6 @@ class Measured:
     """What was measured of one row.
 
     Attributes:
-        row: The row.
         rates: Steps per second, one for each round.
         skipped: Why there are none, where that is no fault (a peer that is not installed).
         failed: What the program said when it failed.
@@ -107,8 +106,7 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
 def algorithms() -> Suite:
     """Return every discrete algorithm beside DQN: what regularisation costs."""
     work = Work(steps=20_000)
-    declared = registry.all_of("algorithm")
-    names = [name for name, each in declared.items() if each.action_kind == "discrete"]
+    names = [n for n, a in registry.all_of("algorithm").items() if a.action_kind == "discrete"]
     names.sort(key=lambda name: name != "dqn")  # the reference first
     return Suite("algorithms", "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64", [
         Row(name=name, program="run_erlctl.py", work=replace(work, algorithm=name))

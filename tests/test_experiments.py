@@ -12,11 +12,18 @@ FILES = sorted(FOLDER.rglob("*.yaml"))
 IDS = [str(path.relative_to(FOLDER)) for path in FILES]
 
 
+# What the experiment is there to show, or what the original repository did.
+INTENDED_WARNINGS = {
+    "dpp_divergence.yaml": "fall without end", "cartpole_family.yaml": "neither DPP",
+}
+
+
 @pytest.mark.parametrize("path", FILES, ids=IDS)
-def test_experiment_is_a_valid_spec(path):
+def test_experiment_is_a_valid_spec_without_unintended_warnings(path):
     experiment = load(path)
     assert experiment.runs
-    assert not experiment.warnings
+    intended = INTENDED_WARNINGS.get(path.name)
+    assert not [text for text in experiment.warnings if not intended or intended not in text]
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
