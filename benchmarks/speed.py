@@ -139,14 +139,13 @@ def host(name: str, work: Work, title: str, floor: float | None) -> Suite:
 
 
 def hosts() -> list[Suite]:
-    """Return the host path with one update for each environment step, or for each vector step."""
-    one = Work(backend="gym", steps=4000)
-    eight = replace(one, num_envs=8, warmup=800, steps=16_000)
+    """Return the host path with an update for each environment step, or for each vector step."""
+    one, eight = Work(backend="gym"), Work(backend="gym", num_envs=8, warmup=800, steps=16_000)
     atari = Work(environment="Breakout-v5", backend="envpool", hidden=(), batch_size=32,
                  warmup=20, steps=200)
     title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
     return [
-        host("host-1", one, f"{title}, 1 environment", 1.5),
+        host("host-1", replace(one, steps=4000), f"{title}, 1 environment", 1.5),
         host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
         host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
         host("atari", atari, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),

@@ -127,7 +127,9 @@ def test_no_error_is_swallowed():
 
 def test_randomness_has_no_hidden_state():
     """`tf.random.uniform` and `np.random.seed` draw from state that no checkpoint holds."""
-    allowed = {"Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "Philox", "create_rng_state"}
+    allowed = {
+        "Generator", "default_rng", "SeedSequence", "PCG64", "Philox", "create_rng_state",
+    }
     found = []
     for path in modules(PACKAGE):
         for node in ast.walk(tree_of(path)):

@@ -47,15 +47,15 @@ environment:
 agent:
   algorithm: dqn
   gamma: 0.99
-  n_step: 1
-  loss: huber
-  gradient_clip_norm: null
   collect_policy:
     type: epsilon_greedy
     epsilon:
       start: 1.0
       end: 0.01
       steps: 10000
+  n_step: 1
+  loss: huber
+  gradient_clip_norm: null
 network:
   type: mlp
   hidden: [64, 64]
@@ -64,6 +64,7 @@ network:
 optimizer:
   type: adam
   learning_rate: 0.001
+  final_learning_rate: null
   beta_1: 0.9
   beta_2: 0.999
   epsilon: 1.0e-07
@@ -197,5 +198,5 @@ def test_the_difference_shows_what_changed(specs):
     assert spec.diff(a, a) == ""
     assert spec.diff(a, b, "old", "new").splitlines() == [
         "--- old", "+++ new", "@@ -21,3 +21,3 @@", "   algorithm: dqn", "-  gamma: 0.99",
-        "+  gamma: 0.5", "   n_step: 1",
+        "+  gamma: 0.5", "   collect_policy:",
     ]
