@@ -64,7 +64,8 @@ def test_an_unknown_argument_of_an_environment_is_refused():
 
 
 @pytest.mark.parametrize("environment", [
-    "{id: FrozenLake-v1, backend: gym}", "{id: FrozenLake-v1}", "{id: 'mine:Pole', backend: python}",
+    "{id: FrozenLake-v1, backend: gym}", "{id: FrozenLake-v1}",
+    "{id: 'mine:Pole', backend: python}",
 ])
 def test_environments_that_are_not_compiled_are_looked_up_where_they_live(environment):
     result = run("validate", "good.yaml", "--set", f"environment={environment}")
