@@ -127,9 +127,10 @@ def _run(args: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except OSError as error:
-        if error.errno in _CODES_WITHOUT_READER and _is_reader_gone():
+        without_reader = _CODES_WITHOUT_READER.get(error.errno or 0)
+        if without_reader is not None and _is_reader_gone():
             _discard(*_OUTPUTS)
-            return _CODES_WITHOUT_READER[error.errno]
+            return without_reader
         if error.errno != errno.ENOSPC:
             raise
         _discard(sys.stdout.fileno())
