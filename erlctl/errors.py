@@ -108,15 +108,15 @@ class EnvironmentFault(ErlctlError):  # noqa: N818 - the environment's fault
     Args:
         environment: Id of the environment.
         problem: What it did, a sentence without a subject: "raised ValueError: ...".
-        index: Which of the environments side by side, or None where all are concerned.
-        step: Step of the episode, or None outside of an episode.
-        action: The action it was given, or None.
+        index: Which of the environments side by side (a list: one of these), or None: any.
+        step: Step of the episode, a list as above, or None outside of an episode.
+        action: The action it was given, a list as above, or None.
         fix: How to mend it.
     """
 
     def __init__(
-        self, environment: str, problem: str, *, index: int | None = None,
-        step: int | None = None, action: object = None, fix: str | None = None,
+        self, environment: str, problem: str, *, index: int | list[int] | None = None,
+        step: int | list[int] | None = None, action: object = None, fix: str | None = None,
     ) -> None:
         parts = [f"{name} {value}" for name, value in
                  (("copy", index), ("step", step), ("action", action)) if value is not None]

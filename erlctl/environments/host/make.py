@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from erlctl.environments.host import backends, packages
@@ -122,6 +124,9 @@ def _unknown(section: EnvironmentSection, backend: str, error: Exception) -> Exc
 def _python(section: EnvironmentSection, draws: bool) -> Single:
     del draws
     module_name, _, name = section.id.partition(":")
+    # Home-made modules lie beside the spec; last, so that they hide nothing that is installed.
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(folder)
     try:
         factory = getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:

@@ -50,6 +50,8 @@ class SubprocessVector(VectorEnvironment):
         self._finalizer = weakref.finalize(self, _close, self._children)
         facts = [self._receive(child, b"I", _START_SECONDS) for child in self._children]
         self._set_spaces(json.loads(facts[0]))
+        self._elapsed = np.zeros(num_envs, np.int64)
+        self._actions: np.ndarray | None = None
 
     def _set_spaces(self, facts: dict[str, Any]) -> None:
         def unconverted(value: Any) -> Any:  # the children convert
@@ -66,6 +68,7 @@ class SubprocessVector(VectorEnvironment):
 
     def reset(self, seeds: np.ndarray) -> np.ndarray:
         """Begin new episodes everywhere; return the first observations [N, ...]."""
+        self._elapsed[:], self._actions = 0, None
         for child in self._children:
             self._send(child, b"R", seeds[child.part].astype(np.uint32))
         rows = [self._receive(child, b"O", self._timeout) for child in self._children]
@@ -77,6 +80,8 @@ class SubprocessVector(VectorEnvironment):
     def step(self, actions: np.ndarray) -> HostStep:
         """Step every environment; those whose episode ends begin the next one at once."""
         actions = actions.astype(np.int32 if self.action.num_actions else np.float32, copy=False)
+        self._elapsed += 1
+        self._actions = actions
         for child in self._children:
             self._send(child, b"S", actions[child.part])
         bodies = [self._receive(child, b"S", self._timeout) for child in self._children]
@@ -84,7 +89,9 @@ class SubprocessVector(VectorEnvironment):
             self._read(body, len(child.part))
             for body, child in zip(bodies, self._children, strict=True)
         ]
-        return HostStep(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+        step = HostStep(*(np.concatenate(arrays) for arrays in zip(*steps, strict=True)))
+        self._elapsed[step.terminated | step.truncated] = 0
+        return step
 
     def _read(self, body: bytes, count: int) -> HostStep:
         """Return the arrays of a step of `count` environments; the order is HostStep's."""
@@ -126,10 +133,7 @@ class SubprocessVector(VectorEnvironment):
             left = max(deadline - time.monotonic(), 0.0)
             if not select.select([child.answers], [], [], left)[0]:
                 child.process.kill()
-                raise EnvironmentFault(
-                    self.environment,
-                    f"has not come back after {self._timeout:g} s (copies {_listed(child)})",
-                )
+                raise self._fault(child, f"has not come back after {self._timeout:g} s")
             part = os.read(child.answers, size)
             if not part:
                 raise self._died(child)
@@ -140,10 +144,15 @@ class SubprocessVector(VectorEnvironment):
     def _died(self, child: _Child) -> EnvironmentFault:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(_CLOSE_SECONDS)
-        return EnvironmentFault(
-            self.environment, f"ended its process (copies {_listed(child)}) with exit code "
-            f"{child.process.returncode}",
-        )
+        return self._fault(child, f"ended its process with exit code {child.process.returncode}")
+
+    def _fault(self, child: _Child, problem: str) -> EnvironmentFault:
+        """Return a fault of one of a child's environments; nobody knows which."""
+        where: dict[str, Any] = {"index": child.part.tolist()}
+        if self._actions is not None:
+            where["step"] = self._elapsed[child.part].tolist()
+            where["action"] = self._actions[child.part].tolist()
+        return EnvironmentFault(self.environment, problem, **where)
 
     def close(self) -> None:
         """End every process."""
@@ -173,10 +182,6 @@ class _Child:
         with contextlib.suppress(BrokenPipeError):  # noticed when its answer is read
             self.requests.write(json.dumps(task).encode() + b"\n")
             self.requests.flush()
-
-
-def _listed(child: _Child) -> str:
-    return ", ".join(map(str, child.part))
 
 
 def _close(children: list[_Child]) -> None:

@@ -44,9 +44,9 @@ def test_a_fault_in_a_process_is_told_alike(fault):
 
 
 @pytest.mark.parametrize(("fault", "message"), [
-    ("die", r"ended its process \(copies 0.*\) with exit code 7"),
+    ("die", r"\(copy \[0.*\], step \[3.*\], action \[1.*\]\) ended its process with exit code 7"),
     ("hang", STEP + "has not come back from step after 0.5 s"),
-    ("deaf", r"has not come back after 1.5 s \(copies 0"),
+    ("deaf", r"\(copy \[0.*\], step \[3.*\], action \[1.*\]\) has not come back after 1.5 s"),
 ])
 def test_a_process_that_dies_or_hangs_is_noticed(fault, message):
     environment = vector(fault=fault, vectorise="subprocess", timeout=0.5)
