@@ -24,6 +24,7 @@ DOPAMINE: Mapping[str, Any] = MappingProxyType({
 })
 # A run has one core (`erlctl train --jobs`).
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({"num_threads": 1})
+_NO_LIMIT = 2**31 - 1  # how EnvPool says it
 _ATARI_STACK = 4
 _ATARI_CLIP = 1.0
 
@@ -56,7 +57,8 @@ class EnvPoolVector(VectorEnvironment):
         if section.wrappers.time_limit is not None:
             self._options["max_episode_steps"] = section.wrappers.time_limit
         self._pool, space, actions = self._make(np.arange(num_envs))
-        self.time_limit = getattr(self._pool.spec.config, "max_episode_steps", None)
+        limit = getattr(self._pool.spec.config, "max_episode_steps", _NO_LIMIT)
+        self.time_limit = None if limit == _NO_LIMIT else limit
         self.observation = observation_space(space, section.id)
         self._is_array = hasattr(space, "high")
         self._is_planar = self._is_atari and len(self.observation.shape) == 3
