@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from erlctl.cli import options
+from erlctl import spec
+from erlctl.cli import options, trust
 from erlctl.errors import DamagedError, ErlctlError, SomeRunsFailedError
 
 _COLUMNS = ("run", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max", "length_mean")
@@ -36,10 +39,11 @@ class _Checkpoint(click.ParamType):
               help="Seed of the episodes; no training run sees these.")
 @click.option("--video", type=click.Path(dir_okay=False, path_type=Path),
               help="Draw one episode to this .gif or .mp4 file; for a single run.")
+@trust.trust_option
 @options.format_option("table", "json", "csv")
 def eval_(
     runs: tuple[str, ...], checkpoint: Any, episodes: int | None, policy: str, seed: int,
-    video: Path | None, fmt: str,
+    video: Path | None, trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Play fresh episodes with the policies of runs.
 
@@ -60,6 +64,7 @@ def eval_(
         raise DamagedError("no run directory found", fix="name a folder that `erlctl ls` shows")
     if video is not None and len(found.runs) != 1:
         raise click.UsageError(f"--video draws a single run, {len(found.runs)} were given")
+    trust.require(_environments(found.runs), trusted)
     options.talk("TensorFlow starts ...")
     rows, failures, no_video = _play_all(found.runs, checkpoint, episodes, policy, seed, video)
     if fmt == "json":
@@ -72,6 +77,12 @@ def eval_(
         raise SomeRunsFailedError(
             f"{len(failures)} of {len(found.runs)} runs could not be played: {', '.join(failures)}"
         )
+
+
+def _environments(runs: list[Any]) -> Iterator[Any]:
+    for paths in runs:
+        with contextlib.suppress(ErlctlError, OSError):  # said when it is played
+            yield spec.load_run(paths.spec).environment
 
 
 def _play_all(

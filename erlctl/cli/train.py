@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from erlctl import spec
-from erlctl.cli import options
+from erlctl.cli import options, trust
 from erlctl.errors import Problem, SpecError
 from erlctl.launch import machine, plan
 from erlctl.launch.results import BatchResult, RunResult
@@ -34,11 +34,13 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @click.option("--print-commands", is_flag=True,
               help="Print one command line per run, for other schedulers; train nothing.")
+@trust.trust_option
 @options.format_option()
 def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
-    array_index: int | None, dry_run: bool, print_commands: bool, fmt: str,
+    array_index: int | None, dry_run: bool, print_commands: bool,
+    trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Train every run that each SPEC describes; the same line again resumes.
 
@@ -54,13 +56,14 @@ def train(
     """
     experiments = _load(specs, overrides, seeds)
     if print_commands:
-        _print_commands(experiments, overrides, seeds, runs_dir, fresh=fresh)
+        _print_commands(experiments, overrides, seeds, runs_dir, trusted, fresh=fresh)
         return
     runs = _chosen([run for experiment in experiments for run in experiment.runs], array_index)
     planned = plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh)
     if dry_run:
         _show_plan(planned, fmt)
         return
+    trust.require((run.environment for run in runs), trusted)
     batch = _train(
         planned, runs_dir, jobs or machine.usable_cores(), fresh=fresh, fail_fast=fail_fast,
         max_seconds=max_seconds,
@@ -102,12 +105,13 @@ def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.
 
 def _print_commands(
     experiments: Sequence[spec.Experiment], overrides: Sequence[str], seeds: str | None,
-    runs_dir: Path, *, fresh: bool,
+    runs_dir: Path, trusted: Sequence[str], *, fresh: bool,
 ) -> None:
     """Print `erlctl train SPEC ... --array-index K` for every run, quoted for a shell."""
     changes: list[str] = [part for override in overrides for part in ("--set", override)]
     changes += ["--seeds", seeds] if seeds is not None else []
     changes += ["--runs-dir", str(runs_dir)]
+    changes += [part for module in trusted for part in ("--trust", module)]
     changes += ["--fresh"] if fresh else []
     for experiment in experiments:
         if experiment.source == "<stdin>":

@@ -172,3 +172,14 @@ def test_a_hang_up_is_ignored_under_nohup(start):
     parent.wait_for_training()
     parent.send(signal.SIGHUP)
     assert parent.wait() == 0
+
+
+def test_f23_a_run_that_was_suspended_goes_on(start, runs_dir):
+    parent = start(steps=200)
+    parent.wait_for_training()
+    for signum in (signal.SIGTSTP, signal.SIGCONT):
+        parent.send(signum)
+        os.kill(parent.workers[0], signum)
+        time.sleep(0.5)
+    assert parent.wait() == 0
+    assert [fact["step"] for fact in facts(runs_dir)] == [200, 200]

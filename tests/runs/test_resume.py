@@ -52,3 +52,32 @@ def test_interrupted_plus_resumed_has_the_same_bits_as_undisturbed(tmp_path, mak
     assert (often.checkpoint(1500) / state).read_bytes() == (
         once.checkpoint(1500) / state
     ).read_bytes()
+
+
+@pytest.mark.slow
+def test_f16_a_reward_that_is_no_number_stops_the_real_program(tmp_path, make_run):
+    from erlctl.training.factory import make_program
+
+    run = make_run(
+        training=TrainingSection(steps=1000, learning_starts=100, batch_size=16,
+                                 replay_capacity=1000),
+        evaluation=EvaluationSection(every=400, episodes=3),
+        checkpoint=CheckpointSection(every=200), logging=LoggingSection(every=100),
+    )
+    program = make_program(run)
+    advance = program.advance
+
+    def poisoned(num_steps):
+        chunk = advance(num_steps)
+        if program.step >= 450:
+            rewards = program.state()["replay/reward"]
+            rewards.assign(rewards * float("nan"))
+        return chunk
+
+    program.advance = poisoned
+    outcome = execute(run, tmp_path, program_for=lambda _: program)
+    assert outcome.status == "diverged"
+    assert "the loss is not finite at step" in outcome.reason
+    assert "replay/reward" in outcome.reason
+    assert "agent/weights/q" in outcome.reason
+    assert outcome.reason.endswith("last checkpoint: step 400")
