@@ -14,7 +14,7 @@ def test_seeds_are_a_number_a_list_or_ranges(specs, text, seeds):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("0", "must be 1 to 10000 seeds, got the number 0"),
+    ("0", "must be 1 to 10000 seeds, got the number 0 (seed 0 alone is 0-0)"),
     ("-1", "must be 1 to 10000 seeds, got the number -1"),
     ("1000000000000", "must be 1 to 10000 seeds"),
     ("1.5", "expected a number of seeds (10 = seeds 0 to 9)"),
