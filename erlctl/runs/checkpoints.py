@@ -28,11 +28,7 @@ _PREFIX = "state"
 
 
 def save(
-    state: State,
-    paths: RunPaths,
-    *,
-    step: int,
-    fingerprint: str,
+    state: State, paths: RunPaths, *, step: int, fingerprint: str,
     resumable: bool = True,
     has_replay: bool = True,
     offsets: Mapping[str, int] | None = None,
