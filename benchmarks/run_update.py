@@ -42,6 +42,7 @@ def main() -> None:
             target_update_every=run.training.target_update_every,
             target_update_polyak=run.training.target_update_polyak,
             generator=generator, xla=xla,
+            step=tf.Variable(0, dtype=tf.int64), total_steps=work.steps,
         )
     )
     agent.start(seeding.sequence(0, Stream.NETWORK))
