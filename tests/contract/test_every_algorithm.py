@@ -110,7 +110,7 @@ def test_metrics_hold_the_documented_diagnostics(program):
     expected = DIAGNOSTICS | OF_BASE[program.run.agent.agent_base]
     assert expected <= set(figures)
     assert {"episodes", "return_mean", "return_std", "length_mean"} <= set(figures)
-    assert all(isinstance(x, float) and np.isfinite(x) for x in figures.values())
+    assert all(isinstance(x, (int, float)) and np.isfinite(x) for x in figures.values())
     assert figures["entropy"] >= -1e-6 or program.run.agent.action_kind == "continuous"
     assert 0 <= figures["clipped_fraction"] <= 1
     assert figures["gradient_norm"] > 0
