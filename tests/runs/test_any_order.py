@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from erlctl import registry
 from erlctl.analysis.load import load
-from erlctl.errors import DamagedError
+from erlctl.errors import DamagedError, ErlctlError
 from erlctl.runs import catalogue, fsck
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import STATUSES, RunPaths, read_run_json
@@ -98,6 +98,10 @@ class RunDirectory(RuleBasedStateMachine):
             assert self.good_steps() == []
             return None
         except (Killed, OSError):
+            return None
+        except ErlctlError as error:  # the folder could not be made: nothing has begun
+            if not isinstance(error.__cause__, OSError):
+                raise
             return None
 
     def good_steps(self):
