@@ -23,7 +23,7 @@ from erlctl.agents.base import (
     start_networks,
 )
 from erlctl.agents.policies import Clock, preference_policy
-from erlctl.agents.regularised_dqn import dqn_arguments
+from erlctl.agents.regularised_dqn import both_values, dqn_arguments
 from erlctl.algorithms._base import Backup
 from erlctl.fields import Options
 from erlctl.maths import diagnostics as diagnostics_lib
@@ -37,6 +37,13 @@ class CompanionLossInfo(NamedTuple):
     td_loss: Any
     td_error: Any
     companion_loss: Any
+
+
+class TargetOutputs(NamedTuple):
+    """Outputs of the target networks of Q and of C, [B, A] each."""
+
+    q: tf.Tensor
+    companion: tf.Tensor
 
 
 class CompanionAgent(dqn_agent.DqnAgent):
@@ -120,12 +127,14 @@ class CompanionAgent(dqn_agent.DqnAgent):
 
     def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
         """Return policy, gap, value and gradient figures of a batch."""
+        targets_t, targets_tp1 = self._target_outputs(transition)
         with tf.GradientTape() as tape:
             info = self._loss(
-                transition, td_errors_loss_fn=self._td_errors_loss_fn, gamma=self._gamma
+                self._with_target(transition, targets_tp1),
+                td_errors_loss_fn=self._td_errors_loss_fn, gamma=self._gamma,
             )
         gradients = tape.gradient(info.loss, self._q_network.trainable_weights)
-        at = self._outputs(transition.time_step.observation)
+        at = self._outputs(transition.time_step.observation, targets_t)
         preferences, mask = self.preferences(transition.time_step.observation)
         target = at.companion_target
         if self._declaration.rule == "dynamic_policy_programming":
@@ -156,15 +165,36 @@ class CompanionAgent(dqn_agent.DqnAgent):
     def _syncs(self) -> tf.Tensor:
         return tf.cast(self._num_syncs.read_value(), tf.float32)
 
-    def _outputs(self, observation: Observation) -> Outputs:
-        inputs, mask = split_mask(observation)
-        networks = (
-            self._q_network, self._target_q_network, self._companion_network,
-            self._target_companion_network,
-        )
+    def _outputs(self, observation: Observation, target_outputs: TargetOutputs) -> Outputs:
         # What a rule does not read is pruned when the update is compiled.
-        q, q_target, companion, companion_target = (network(inputs)[0] for network in networks)
-        return Outputs(q, q_target, companion, companion_target, mask)
+        inputs, mask = split_mask(observation)
+        return Outputs(
+            q=self._q_network(inputs)[0],
+            q_target=target_outputs.q,
+            companion=self._companion_network(inputs)[0],
+            companion_target=target_outputs.companion,
+            mask=mask,
+        )
+
+    def _target_outputs(
+        self, transition: trajectory.Transition
+    ) -> tuple[TargetOutputs, TargetOutputs]:
+        """Return the outputs of both target networks at s and at s'."""
+        inputs, _ = split_mask(transition.time_step.observation)
+        next_inputs, _ = split_mask(transition.next_time_step.observation)
+        q_t, q_tp1 = both_values(self._target_q_network, inputs, next_inputs)
+        c_t, c_tp1 = both_values(self._target_companion_network, inputs, next_inputs)
+        return TargetOutputs(q_t, c_t), TargetOutputs(q_tp1, c_tp1)
+
+    def _with_target(
+        self, transition: trajectory.Transition, targets_tp1: TargetOutputs
+    ) -> trajectory.Transition:
+        """Return `transition` with the whole target r + gamma * discount * V(s') as its reward."""
+        after = transition.next_time_step
+        at = self._outputs(after.observation, targets_tp1)
+        value = self._rule.next_value(self._declaration, at, self._syncs())
+        y = after.reward + self._gamma * after.discount * value
+        return transition._replace(next_time_step=after._replace(reward=y))
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -188,23 +218,27 @@ class CompanionAgent(dqn_agent.DqnAgent):
         return common.Periodically(update, period, "synchronise_targets")
 
     def _compute_next_q_values(self, next_time_steps: ts.TimeStep, info: Any) -> tf.Tensor:
+        """Return 0: `_with_target` has put the whole target into the reward."""
         del info
-        at = self._outputs(next_time_steps.observation)
-        return self._rule.next_value(self._declaration, at, self._syncs())
+        return tf.zeros_like(next_time_steps.reward)
 
     def _train(self, experience: trajectory.Transition, weights: Any) -> tf_agent.LossInfo:
+        transition = self._as_transition(experience)
+        targets_t, targets_tp1 = self._target_outputs(transition)
         # The companion first: upstream's update of Q ends with the synchronisation of both.
-        companion_loss = self._train_companion(experience)
-        info = super()._train(experience, weights)
+        companion_loss = self._train_companion(transition, targets_t)
+        info = super()._train(self._with_target(transition, targets_tp1), weights)
         extra = CompanionLossInfo(info.extra.td_loss, info.extra.td_error, companion_loss)
         return info._replace(extra=extra)
 
-    def _train_companion(self, experience: trajectory.Transition) -> tf.Tensor:
-        step, action_step, _ = self._as_transition(experience)
+    def _train_companion(
+        self, transition: trajectory.Transition, targets_t: TargetOutputs
+    ) -> tf.Tensor:
+        step, action_step, _ = transition
         variables = self._companion_network.trainable_weights
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            at = self._outputs(step.observation)
+            at = self._outputs(step.observation, targets_t)
             loss = tf.reduce_mean(
                 self._rule.loss(
                     self._declaration, at, action_step.action, self._syncs(),
