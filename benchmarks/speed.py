@@ -1,6 +1,6 @@
 """Measure erlctl beside its peers: equal work, one process and one thread each, taking turns.
 
-    make bench                               everything, about ten minutes
+    make bench                               everything, about twenty minutes
     make bench ARGS="--only cartpole-64"     one suite
     make bench ARGS="--scale 0.1 --rounds 1" whether it runs at all
 
@@ -21,45 +21,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from work import Work
-
-from erlctl import registry
+from suites import Row, Suite, suites
 
 HERE = Path(__file__).resolve().parent
 ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement.
-
-    Attributes:
-        name: How the table calls it.
-        program: Script in this folder; prints one line of JSON.
-        work: What it does.
-        package: Module that must be importable; None if it always is.
-        is_peer: Whether it runs in the peers' environment.
-        expected: (low, high) of reference rate / this row's rate, the bar; None: no bar.
-    """
-
-    name: str
-    program: str
-    work: Work
-    package: str | None = None
-    is_peer: bool = False
-    expected: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Rows that are compared; the first is the reference of the ratios."""
-
-    name: str
-    title: str
-    rows: Sequence[Row]
 
 
 @dataclass
@@ -81,87 +49,6 @@ class Measured:
     def median(self) -> float:
         """Median steps per second."""
         return statistics.median(self.rates)
-
-
-def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
-    """Return erlctl, its bare update, TF-Agents' loop and Stable-Baselines3 on the same work."""
-    slow = replace(work, steps=max(work.steps // 20, 200))
-
-    def at_least(peer: str) -> tuple[float, float] | None:
-        return (floors[peer], float("inf")) if peer in floors else None
-
-    title = f"DQN, CartPole-v1, hidden {work.hidden}, batch {work.batch_size}"
-    return Suite(name, title, [
-        Row(name="erlctl", program="run_erlctl.py", work=work),
-        # Its ratio is (full step) / (update alone), turned round: rate against rate.
-        Row(name="erlctl, update alone", program="run_update.py", work=work,
-            expected=(1 / 1.5, float("inf"))),
-        Row(name="TF-Agents loop", program="run_tf_agents.py", work=slow,
-            expected=at_least("TF-Agents loop")),
-        Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
-            package="stable_baselines3", is_peer=True, expected=at_least("Stable-Baselines3")),
-    ])
-
-
-def algorithms() -> Suite:
-    """Return every discrete algorithm beside DQN: what regularisation costs."""
-    work = Work(steps=20_000)
-    names = [n for n, a in registry.all_of("algorithm").items() if a.action_kind == "discrete"]
-    names.sort(key=lambda name: name != "dqn")  # the reference first
-    return Suite("algorithms", "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64", [
-        Row(name=name, program="run_erlctl.py", work=replace(work, algorithm=name))
-        for name in names
-    ])
-
-
-def pendulum() -> Suite:
-    """Return SAC beside Stable-Baselines3's, both with a learned temperature."""
-    work = Work(
-        environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
-        batch_size=256, target_update_every=1, target_update_polyak=0.005, steps=3000,
-    )
-    return Suite("pendulum", "SAC, Pendulum-v1, hidden (64, 64), batch 256", [
-        Row(name="erlctl", program="run_erlctl.py", work=work),
-        Row(name="Stable-Baselines3", program="run_stable_baselines3.py",
-            work=replace(work, steps=300), package="stable_baselines3", is_peer=True),
-    ])
-
-
-def host(name: str, work: Work, title: str, floor: float | None) -> Suite:
-    """Return erlctl on environments of another package beside Stable-Baselines3."""
-    slow = replace(work, steps=max(work.steps // 4, 200))
-    expected = None if floor is None else (floor, float("inf"))
-    return Suite(name, title, [
-        Row(name="erlctl", program="run_erlctl.py", work=work),
-        Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
-            package="stable_baselines3", is_peer=True, expected=expected),
-    ])
-
-
-def hosts() -> list[Suite]:
-    """Return the host path with an update for each environment step, or for each vector step."""
-    one, eight = Work(backend="gym"), Work(backend="gym", num_envs=8, warmup=800, steps=16_000)
-    atari = Work(environment="Breakout-v5", backend="envpool", hidden=(), batch_size=32,
-                 warmup=20, steps=200)
-    title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
-    return [
-        host("host-1", replace(one, steps=4000), f"{title}, 1 environment", 1.5),
-        host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
-        host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
-        host("atari", atari, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
-    ]
-
-
-def suites() -> list[Suite]:
-    """Return everything there is to measure."""
-    return [
-        cartpole("cartpole-64", Work(steps=30_000),
-                 floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
-        cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
-        algorithms(),
-        pendulum(),
-        *hosts(),
-    ]
 
 
 def is_importable(python: str, package: str) -> bool:
@@ -211,7 +98,8 @@ def verdict(row: Row, ratio: float) -> str:
         return ""
     low, high = row.expected
     is_met = low <= ratio <= high
-    return f"at least {low:.3g}: {'met' if is_met else 'MISSED'}"
+    bar = f"at least {low:.3g}" if low > 0 else f"at most {high:.3g}"
+    return f"{bar}: {'met' if is_met else 'MISSED'}"
 
 
 def print_table(suite: Suite, results: Sequence[Measured]) -> None:
@@ -274,7 +162,7 @@ def main() -> None:
     known = {suite.name: suite for suite in suites()}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=known, action="append", help="suite; may be repeated")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each program (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each program (default 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the timed steps")
     peer_python = HERE.parent / ".venv-bench" / "bin" / "python"
     parser.add_argument("--peer-python", default=str(peer_python), help="who has the peers")

@@ -1,0 +1,134 @@
+"""What `speed.py` measures, as data: suites of rows, and the bars that the rows must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from work import Work
+
+from erlctl import registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        name: How the table calls it.
+        program: Script in this folder; prints one line of JSON.
+        work: What it does.
+        package: Module that must be importable; None if it always is.
+        is_peer: Whether it runs in the peers' environment.
+        expected: (low, high) of reference rate / this row's rate, the bar; None: no bar.
+    """
+
+    name: str
+    program: str
+    work: Work
+    package: str | None = None
+    is_peer: bool = False
+    expected: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Rows that are compared; the first is the reference of the ratios."""
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+
+
+def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
+    """Return erlctl, its bare update, TF-Agents' loop and Stable-Baselines3 on the same work."""
+    slow = replace(work, steps=max(work.steps // 20, 200))
+
+    def at_least(peer: str) -> tuple[float, float] | None:
+        return (floors[peer], float("inf")) if peer in floors else None
+
+    title = f"DQN, CartPole-v1, hidden {work.hidden}, batch {work.batch_size}"
+    return Suite(name, title, [
+        Row(name="erlctl", program="run_erlctl.py", work=work),
+        # Its ratio is (full step) / (update alone), turned round: rate against rate.
+        Row(name="erlctl, update alone", program="run_update.py", work=work,
+            expected=(1 / 1.5, float("inf"))),
+        Row(name="TF-Agents loop", program="run_tf_agents.py", work=slow,
+            expected=at_least("TF-Agents loop")),
+        Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
+            package="stable_baselines3", is_peer=True, expected=at_least("Stable-Baselines3")),
+    ])
+
+
+# Algorithm or its base -> how many times DQN's time for a step it may take.
+TIMES_DQN = {"munchausen_dqn": 1.15, "dpp": 1.15, "cvi": 1.15, "companion": 2.3}
+
+
+def algorithms() -> Suite:
+    """Return every discrete algorithm beside DQN: what regularisation costs."""
+    classes = registry.all_of("algorithm")
+    names = [name for name, made in classes.items() if made.action_kind == "discrete"]
+    names.sort(key=lambda name: name != "dqn")  # the reference first
+
+    def row(name: str) -> Row:
+        # 64 x 64 quantiles a sample: a tenth of the steps takes as long.
+        work = Work(algorithm=name, steps=2000 if classes[name].base == "quantile" else 20_000)
+        limit = TIMES_DQN.get(name) or TIMES_DQN.get(classes[name].base)
+        return Row(name=name, program="run_erlctl.py", work=work,
+                   expected=None if limit is None else (0.0, limit))
+
+    title = "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64"
+    return Suite("algorithms", title, [row(name) for name in names])
+
+
+def pendulum(name: str, hidden: tuple[int, ...], floor: float) -> Suite:
+    """Return SAC beside Stable-Baselines3's, both with a learned temperature."""
+    work = Work(
+        environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
+        hidden=hidden, batch_size=256, target_update_every=1, target_update_polyak=0.005,
+        steps=3000,
+    )
+    return Suite(name, f"SAC, Pendulum-v1, hidden {hidden}, batch 256", [
+        Row(name="erlctl", program="run_erlctl.py", work=work),
+        Row(name="Stable-Baselines3", program="run_stable_baselines3.py",
+            work=replace(work, steps=300), package="stable_baselines3", is_peer=True,
+            expected=(floor, float("inf"))),
+    ])
+
+
+def host(name: str, work: Work, title: str, floor: float | None) -> Suite:
+    """Return erlctl on environments of another package beside Stable-Baselines3."""
+    slow = replace(work, steps=max(work.steps // 4, 200))
+    expected = None if floor is None else (floor, float("inf"))
+    return Suite(name, title, [
+        Row(name="erlctl", program="run_erlctl.py", work=work),
+        Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
+            package="stable_baselines3", is_peer=True, expected=expected),
+    ])
+
+
+def hosts() -> list[Suite]:
+    """Return the host path with an update for each environment step, or for each vector step."""
+    one, eight = Work(backend="gym"), Work(backend="gym", num_envs=8, warmup=800, steps=16_000)
+    atari = Work(environment="Breakout-v5", backend="envpool", hidden=(), batch_size=32,
+                 warmup=20, steps=200)
+    title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
+    return [
+        host("host-1", replace(one, steps=4000), f"{title}, 1 environment", 1.5),
+        host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
+        host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
+        host("atari", atari, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
+    ]
+
+
+def suites() -> list[Suite]:
+    """Return everything there is to measure."""
+    return [
+        cartpole("cartpole-64", Work(steps=30_000),
+                 floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
+        cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
+        algorithms(),
+        pendulum("pendulum-64", (64, 64), 5.0),
+        pendulum("pendulum-256", (256, 256), 2.5),
+        *hosts(),
+    ]
