@@ -86,8 +86,11 @@ def _write_bundle(prefix: Path, state: State) -> dict[str, dict[str, Any]]:
 
 
 def _tensor(value: Any) -> tf.Tensor:
-    """Return a variable's value, or an array as a tensor on the same memory: replays are large."""
-    if isinstance(value, np.ndarray) and value.ndim:
+    """Return a variable's value, or an array as a tensor on the same memory: replays are large.
+
+    TensorFlow takes no truth values this way (DLPack's type code 6); those are copied.
+    """
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype != np.bool_:
         return tf.experimental.dlpack.from_dlpack(value.__dlpack__())
     return tf.convert_to_tensor(value)
 

@@ -115,7 +115,7 @@ class Saver:
             self._settle(order, _full_disk(error))
             return
         is_large = state_bytes(order.state) > MAX_COPY_BYTES
-        values = order.state if is_large else _copy(order.state)
+        values = order.state if is_large else copy(order.state)
         offsets = {name: file.offset for name, file in self._files.items()}
         self._pending.append((order, self._thread.submit(self._write, order, values, offsets)))
         if is_large:
@@ -178,7 +178,7 @@ class Saver:
             self._thread.shutdown()
 
 
-def _copy(state: Mapping[str, Any]) -> dict[str, Any]:
+def copy(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in memory of their own; `numpy()` may share the variable's."""
     return {name: np.array(value) for name, value in state.items()}
 

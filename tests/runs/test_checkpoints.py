@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from erlctl.environments import registry
 from erlctl.errors import DamagedError, ErlctlError
-from erlctl.runs import catalogue, checkpoints
+from erlctl.runs import catalogue, checkpoints, saver
 from erlctl.runs.manifest import Damage
 from tests.runs.faults import Killed, count_operations, dying_at
 from tests.runs.observe import names_in
@@ -52,6 +53,30 @@ def test_every_variable_comes_back_by_name_with_its_bits(paths):
     assert manifest.offsets == {"progress": 7}
     assert manifest.extra == {"best_return": 1 / 3, "best_step": None, "bad": None}
     assert told == []
+
+
+@pytest.mark.parametrize("environment_id", registry.COMPILED)
+def test_the_state_of_every_compiled_environment_comes_back(paths, environment_id):
+    def variables(seed):
+        generator = tf.random.Generator.from_seed(seed, alg="philox")
+        environment = registry.make(environment_id, 2, generator)
+        environment.reset()
+        return environment.state_variables
+
+    before = saver.copy(variables(1))
+    manifest = checkpoints.save(before, paths, step=1, fingerprint=SPEC)
+    target = variables(2)
+    checkpoints.restore(paths.checkpoint(1), manifest, target)
+    assert values(target) == values(before)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float32", "float64"])
+def test_arrays_of_every_type_that_a_run_holds_can_be_saved(paths, dtype):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    manifest = checkpoints.save({"x": array}, paths, step=1, fingerprint=SPEC)
+    target = {"x": tf.Variable(tf.zeros((2, 3), dtype))}
+    checkpoints.restore(paths.checkpoint(1), manifest, target)
+    np.testing.assert_array_equal(target["x"].numpy(), array)
 
 
 def test_there_never_was_a_checkpoint(paths):

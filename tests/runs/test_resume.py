@@ -10,6 +10,7 @@ from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths
 from erlctl.spec.schema import (
     CheckpointSection,
+    EnvironmentSection,
     EvaluationSection,
     LoggingSection,
     TrainingSection,
@@ -18,10 +19,17 @@ from tests.runs.observe import rows, scalars
 
 
 @pytest.mark.slow
-def test_interrupted_plus_resumed_has_the_same_bits_as_undisturbed(tmp_path, make_run):
+@pytest.mark.parametrize("environment_id", [
+    "CartPole-v1", "MountainCar-v0", "NoisyMaze", "MinAtar/Asterix-v1", "MinAtar/Breakout-v1",
+    "MinAtar/Freeway-v1", "MinAtar/Seaquest-v1", "MinAtar/SpaceInvaders-v1",
+])
+def test_interrupted_plus_resumed_has_the_same_bits_as_undisturbed(
+    tmp_path, make_run, environment_id
+):
     from erlctl.training.factory import make_program
 
     run = make_run(
+        environment=EnvironmentSection(id=environment_id),
         training=TrainingSection(steps=1500, learning_starts=100, batch_size=16,
                                  replay_capacity=1000),
         evaluation=EvaluationSection(every=400, episodes=3),
