@@ -40,7 +40,7 @@ class MomentumDqn(CompanionAlgorithm):
         0.0, "Synchronisations counted before the first.", domain=NON_NEGATIVE
     )
     averaging_weight_max: float = option(
-        0.99, "Upper limit of the weight of the old average.", domain=UNIT, letter="beta"
+        0.9, "Upper limit of the weight of the old average.", domain=UNIT, letter="beta"
     )
     collect_policy: PolicySection = option(
         EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy, on H."

@@ -46,7 +46,7 @@ DEFAULTS = {
         "alpha": 0.9, "temperature": 1.0, "collect_policy": policies.Boltzmann(),
     },
     "dpp": {"form": "bounded"},
-    "momentum_dqn": {"averaging_offset": 0.0, "averaging_weight_max": 0.99},
+    "momentum_dqn": {"averaging_offset": 0.0, "averaging_weight_max": 0.9},
 }
 
 
@@ -222,7 +222,7 @@ def test_boltzmann_with_alpha_below_one_is_warned_of_as_neither():
 def test_companion_algorithms_declare_their_rules():
     momentum = make("momentum_dqn").companion()
     assert momentum.rule == "momentum"
-    assert momentum.weight == _companion.AveragingWeight(grows=True, offset=0.0, largest=0.99)
+    assert momentum.weight == _companion.AveragingWeight(grows=True, offset=0.0, largest=0.9)
     averaging = make("dual_averaging_vi", kl_coefficient=0.3, entropy_coefficient=0.1).companion()
     assert averaging.weight == _companion.AveragingWeight(grows=False, largest=0.3 / 0.4)
     mean = make("dual_averaging_vi", entropy_coefficient=0.0)
