@@ -22,7 +22,10 @@ from erlctl.options.policies import EpsilonGreedy
 from erlctl.spec.schema import EnvironmentSection, RunSpec, TrainingSection
 from erlctl.training.factory import make_program
 
-NATURE = Conv(filters=(32, 64, 64), kernels=(8, 4, 3), strides=(4, 2, 1), hidden=(512,))
+CONVOLUTIONS = {
+    "minatar": Conv(),
+    "nature": Conv(filters=(32, 64, 64), kernels=(8, 4, 3), strides=(4, 2, 1), hidden=(512,)),
+}
 
 
 def make_run(work: Work) -> RunSpec:
@@ -38,7 +41,7 @@ def make_run(work: Work) -> RunSpec:
             id=work.environment, backend=work.backend, num_envs=work.num_envs
         ),
         agent=agent,
-        network=Mlp(hidden=work.hidden) if work.hidden else NATURE,
+        network=CONVOLUTIONS.get(work.network, Mlp(hidden=work.hidden)),
         optimizer=Adam(learning_rate=LEARNING_RATE),
         training=TrainingSection(
             steps=LEARNING_STARTS + work.warmup + work.steps,
@@ -48,6 +51,7 @@ def make_run(work: Work) -> RunSpec:
             replay_capacity=REPLAY_CAPACITY,
             target_update_every=work.target_update_every,
             target_update_polyak=work.target_update_polyak,
+            compile=work.compile,
         ),
     )
 

@@ -39,8 +39,9 @@ def make_model(work: Work) -> Any:
         "train_freq": 1, "gradient_steps": work.updates, "tau": work.target_update_polyak,
         "target_update_interval": work.target_update_every, "device": "cpu",
     }
-    environment = make_vec_env(work.environment if work.hidden else Blank, work.num_envs)
-    if not work.hidden:
+    is_image = work.network == "nature"
+    environment = make_vec_env(Blank if is_image else work.environment, work.num_envs)
+    if is_image:
         return DQN("CnnPolicy", environment, exploration_initial_eps=EPSILON,
                    exploration_final_eps=EPSILON, **shared)
     shared["policy_kwargs"] = {"net_arch": list(work.hidden)}

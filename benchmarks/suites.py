@@ -81,13 +81,38 @@ def algorithms() -> Suite:
     return Suite("algorithms", title, [row(name) for name in names])
 
 
+ATARI = Work(environment="Breakout-v5", backend="envpool", network="nature", batch_size=32,
+             warmup=20, steps=200)
+SAC = Work(environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
+           batch_size=256, target_update_every=1, target_update_polyak=0.005, steps=3000)
+
+
+def compile_modes() -> list[Suite]:
+    """Return XLA and graph mode beside what `training.compile: auto` chooses."""
+    works = {
+        "dqn-64": Work(steps=3000),
+        "dqn-256": Work(hidden=(256, 256), batch_size=128, steps=3000),
+        "sac-64": replace(SAC, steps=1000),
+        "sac-256": replace(SAC, hidden=(256, 256), steps=300),
+        "minatar": Work(environment="MinAtar/Breakout-v1", network="minatar", batch_size=32,
+                        steps=2000),
+        "nature": replace(ATARI, steps=100),
+    }
+    # The choice is right if the other is not faster by more than the noise.
+    bar = (0.85, float("inf"))
+    return [
+        Suite(f"compile-{name}", f"training.compile, {name}, batch {work.batch_size}", [
+            Row(name="auto", program="run_erlctl.py", work=work),
+            *(Row(name=mode, program="run_erlctl.py", work=replace(work, compile=mode),
+                  expected=bar) for mode in ("xla", "graph")),
+        ])
+        for name, work in works.items()
+    ]
+
+
 def pendulum(name: str, hidden: tuple[int, ...], floor: float) -> Suite:
     """Return SAC beside Stable-Baselines3's, both with a learned temperature."""
-    work = Work(
-        environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
-        hidden=hidden, batch_size=256, target_update_every=1, target_update_polyak=0.005,
-        steps=3000,
-    )
+    work = replace(SAC, hidden=hidden)
     return Suite(name, f"SAC, Pendulum-v1, hidden {hidden}, batch 256", [
         Row(name="erlctl", program="run_erlctl.py", work=work),
         Row(name="Stable-Baselines3", program="run_stable_baselines3.py",
@@ -110,14 +135,12 @@ def host(name: str, work: Work, title: str, floor: float | None) -> Suite:
 def hosts() -> list[Suite]:
     """Return the host path with an update for each environment step, or for each vector step."""
     one, eight = Work(backend="gym"), Work(backend="gym", num_envs=8, warmup=800, steps=16_000)
-    atari = Work(environment="Breakout-v5", backend="envpool", hidden=(), batch_size=32,
-                 warmup=20, steps=200)
     title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
     return [
         host("host-1", replace(one, steps=4000), f"{title}, 1 environment", 1.5),
         host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
         host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
-        host("atari", atari, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
+        host("atari", ATARI, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
     ]
 
 
@@ -131,4 +154,5 @@ def suites() -> list[Suite]:
         pendulum("pendulum-64", (64, 64), 5.0),
         pendulum("pendulum-256", (256, 256), 2.5),
         *hosts(),
+        *compile_modes(),
     ]

@@ -28,7 +28,9 @@ class Work:
         updates: Updates after each step of all of them.
         algorithm: erlctl's name of the algorithm; peers run theirs of that name.
         options: Its fields, where they are not the defaults.
-        hidden: Units of each hidden layer of an MLP; empty: the Nature network on images.
+        network: "mlp", "minatar" (16 filters, 128 units) or "nature" (DQN's on 84 x 84 images).
+        hidden: Units of each hidden layer of the MLP.
+        compile: erlctl's `training.compile`.
         batch_size: Transitions of an update.
         target_update_every: Updates between synchronisations of the target network.
         target_update_polyak: Weight of the new parameters at a synchronisation.
@@ -42,7 +44,9 @@ class Work:
     updates: int = 1
     algorithm: str = "dqn"
     options: dict[str, Any] = field(default_factory=dict)
+    network: str = "mlp"
     hidden: tuple[int, ...] = (64, 64)
+    compile: str = "auto"
     batch_size: int = 64
     target_update_every: int = 100
     target_update_polyak: float = 1.0
