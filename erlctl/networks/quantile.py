@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 from tf_agents.networks import network as network_lib
 
 from erlctl.fields import Options
-from erlctl.maths.quantiles import mean_over_quantiles
+from erlctl.maths.quantiles import cos_pi
 from erlctl.networks.build import body, head_initializer, hidden_initializer
 
 
@@ -59,19 +58,27 @@ class QuantileNetwork(network_lib.Network):
         del step_type, training
         count = self._num_policy_quantiles
         midpoints = (tf.range(count, dtype=tf.float32) + 0.5) / count
-        fractions = tf.tile(midpoints[tf.newaxis], [tf.shape(observation)[0], 1])
-        return mean_over_quantiles(self.quantiles(observation, fractions)), network_state
+        # The head is linear: the mean of its outputs is its output at the mean embedding.
+        mean_embedding = tf.reduce_mean(self._embed(midpoints), axis=0)  # [F]
+        return self._head(self._features(observation) * mean_embedding), network_state
 
     def quantiles(self, observation: tf.Tensor, fractions: tf.Tensor) -> tf.Tensor:
         """Return z [B, N, A] at `fractions` [B, N] in [0, 1]."""
+        mixed = self._features(observation)[:, tf.newaxis, :] * self._embed(fractions)
+        result: tf.Tensor = self._head(mixed)
+        return result
+
+    def _features(self, observation: tf.Tensor) -> tf.Tensor:
         features = observation
         for layer in self._body:
             features = layer(features)
+        return features
+
+    def _embed(self, fractions: tf.Tensor) -> tf.Tensor:
+        """Return phi [..., F] of fractions [...]."""
         order = tf.range(self._embedding_size, dtype=tf.float32)
-        cosines = tf.cos(math.pi * order * fractions[..., tf.newaxis])  # [B, N, E]
-        mixed = features[:, tf.newaxis, :] * self._embedding(cosines)
-        result: tf.Tensor = self._head(mixed)
-        return result
+        embedded: tf.Tensor = self._embedding(cos_pi(order * fractions[..., tf.newaxis]))
+        return embedded
 
 
 def _num_features(body: Sequence[Any], observation: tf.TypeSpec) -> int:

@@ -152,6 +152,24 @@ def test_a_critic_gives_one_number_for_each_pair():
     assert (network(inputs)[0].numpy() != network(other)[0].numpy()).all()
 
 
+def test_quantiles_are_those_of_the_papers_equation():
+    """z = head(psi(s) * relu(W [cos(pi i sigma)]_i + b)) (Dabney et al. 2018, equation 4)."""
+    network = quantile()
+    initialise(network, np.random.SeedSequence(0))
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        variable.assign_add(0.1 * rng.standard_normal(variable.shape))
+    weights = [w.numpy().astype(np.float64) for w in network.variables]
+    body_w, body_b, phi_w, phi_b, head_w, head_b = weights
+    observation, sigma = rng.standard_normal((4, 5)), rng.random((4, 7))
+    psi = np.maximum(observation @ body_w + body_b, 0)
+    cosines = np.cos(np.pi * np.arange(12) * sigma[..., None])
+    phi = np.maximum(cosines @ phi_w + phi_b, 0)
+    expected = (psi[:, None, :] * phi) @ head_w + head_b
+    z = network.quantiles(tf.constant(observation, tf.float32), tf.constant(sigma, tf.float32))
+    np.testing.assert_allclose(z, expected, rtol=2e-5, atol=2e-5)
+
+
 def test_quantiles_depend_on_their_fraction_and_average_to_the_values():
     network = quantile()
     initialise(network, np.random.SeedSequence(0))
