@@ -99,7 +99,8 @@ def cos_pi(x: tf.Tensor) -> tf.Tensor:
     """Return cos(pi * x), for float32 within 2e-7 of the exact value; any shape.
 
     A polynomial, because XLA on a CPU calls the C library for each cosine, which would take longer
-    than the rest of an update: cos(pi x) = sin(pi v) with v = 1/2 - |x - 2 round(x / 2)| in [-1/2, 1/2].
+    than the rest of an update: cos(pi x) = sin(pi v) with v = 1/2 - |x - 2 round(x / 2)| in
+    [-1/2, 1/2].
     """
     v = 0.5 - tf.abs(x - 2.0 * tf.round(0.5 * x))
     angle = tf.constant(math.pi, x.dtype) * v
