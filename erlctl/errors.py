@@ -126,6 +126,10 @@ class EnvironmentFault(ErlctlError):  # noqa: N818 - the environment's fault
         self.index, self.step, self.action = index, step, action
 
 
+class MemoryLimitError(ErlctlError):
+    """A run holds more memory than its user allows."""
+
+
 class SomeRunsFailedError(ErlctlError):
     """At least one run of a batch failed; the others went on."""
 

@@ -29,6 +29,8 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @click.option("--fail-fast", is_flag=True, help="Stop the others after the first failed run.")
 @click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Time budget: then checkpoint and exit with 75; the same line goes on.")
+@click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GB",
+              help="Memory that one run may hold; beyond, it checkpoints and fails.")
 @click.option("--array-index", type=click.IntRange(min=0), metavar="K",
               help="Train only the K-th run (from 0), for job arrays of a cluster.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
@@ -39,7 +41,7 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
-    array_index: int | None, dry_run: bool, print_commands: bool,
+    max_memory: float | None, array_index: int | None, dry_run: bool, print_commands: bool,
     trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Train every run that each SPEC describes; the same line again resumes.
@@ -66,7 +68,7 @@ def train(
     trust.require((run.environment for run in runs), trusted)
     batch = _train(
         planned, runs_dir, jobs or machine.usable_cores(), fresh=fresh, fail_fast=fail_fast,
-        max_seconds=max_seconds,
+        max_seconds=max_seconds, max_memory=max_memory,
     )
     _report(batch, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(batch.exit_code)
@@ -146,7 +148,7 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
 
 def _train(
     planned: Sequence[plan.Planned], runs_dir: Path, jobs: int, *, fresh: bool, fail_fast: bool,
-    max_seconds: float | None,
+    max_seconds: float | None, max_memory: float | None,
 ) -> BatchResult:
     from erlctl.launch import display
     from erlctl.launch.pool import run_all
@@ -163,7 +165,8 @@ def _train(
                      f"{min(jobs, todo)} at once; TensorFlow starts ...")
         return run_all(
             planned, runs_dir=runs_dir, jobs=jobs, fresh=fresh, fail_fast=fail_fast,
-            on_event=show, max_seconds=max_seconds, command=command_line(),
+            on_event=show, max_seconds=max_seconds, max_memory=max_memory,
+            command=command_line(),
         )
 
 

@@ -27,7 +27,8 @@ _REFRESH_SECONDS = 0.25
 def run_all(
     plan: Sequence[Planned], *, runs_dir: Path, jobs: int, fresh: bool = False,
     fail_fast: bool = False, on_event: OnEvent = lambda _: None,
-    max_seconds: float | None = None, command: Sequence[str] = (),
+    max_seconds: float | None = None, max_memory: float | None = None,
+    command: Sequence[str] = (),
     worker_command: Sequence[str] = WORKER_COMMAND,
 ) -> BatchResult:
     """Train every run of `plan` that is neither complete nor busy, and return when all ended.
@@ -40,6 +41,7 @@ def run_all(
         fail_fast: Whether the first failed or diverged run stops the others.
         on_event: Called in this process with every event: "event" names it, "run" is the label.
         max_seconds: Time budget; at its end every run checkpoints and the batch ends with 75.
+        max_memory: Gigabytes that one run may hold; beyond, it checkpoints and fails.
         command: The command line, recorded in run.json.
         worker_command: How a worker is started.
 
@@ -58,7 +60,7 @@ def run_all(
     ended_by = None
     if tasks:
         request = {"runs_dir": str(Path(runs_dir).absolute()), "fresh": fresh,
-                   "command": list(command)}
+                   "max_memory": max_memory, "command": list(command)}
         with listening() as listener:
             pool = _Pool(plan, tasks, request, on_event, worker_command, fail_fast=fail_fast)
             ended_by = pool.run(listener, jobs, max_seconds)
@@ -168,6 +170,8 @@ class _Pool:
         self._settle(task, event["status"], event["reason"], event.get("signum"))
         if event["status"] == "interrupted" and not self._is_stopping:
             self._stop(event["signum"])  # somebody signalled the worker itself, say a scheduler
+        elif event["is_spent"]:
+            worker.quit()
         elif not self._is_stopping:
             self._give_work(worker)
 

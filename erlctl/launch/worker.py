@@ -3,10 +3,10 @@
 Started by the pool as `python -m erlctl.launch.worker`, in a session of its own, so that the
 terminal's Ctrl-C reaches the parent alone. One JSON object a line:
 
-    stdin    {"index", "run", "runs_dir", "fresh", "command"}   train this run (spec as text)
-             {"stop": signum}                                   checkpoint and end; 0: time budget
-             {"quit": true}                                     end after the current run
-    stdout   {"event": ..., "index": ..., ...}                  see `_Reporter` and `_Programs`
+    stdin    {"index", "run", "runs_dir", ...}      train this run (spec as text), see `_outcome`
+             {"stop": signum}                       checkpoint and end; 0: time budget
+             {"quit": true}                         end after the current run
+    stdout   {"event": ..., "index": ..., ...}      see `_Reporter` and `_Programs`
 
 The end of stdin means that the parent is gone, even by SIGKILL: the worker checkpoints and ends.
 """
@@ -29,7 +29,8 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from erlctl import spec
-from erlctl.errors import ErlctlError
+from erlctl.errors import ErlctlError, MemoryLimitError
+from erlctl.launch import memory
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.results import status_of_error
 from erlctl.spec.schema import RunSpec
@@ -123,6 +124,7 @@ class Worker:
         self._emit = emit
         self._stop = stop
         self._programs = _Programs(program_factory, emit)
+        self._is_spent = False
 
     def train(self, task: Message) -> None:
         """Train the run of `task` and report its end; never raises for what the run does."""
@@ -134,14 +136,24 @@ class Worker:
             self._programs.forget()
             result = {"status": status_of_error(error), "reason": _sentence(error)}
         seconds = time.monotonic() - started
-        self._emit({"event": "end", "index": task["index"], "seconds": seconds, **result})
+        # A process that is too large stays so: the next run needs another.
+        self._emit({"event": "end", "index": task["index"], "seconds": seconds,
+                    "is_spent": self._is_spent, **result})
 
     def _outcome(self, task: Message) -> Message:
+        def should_stop() -> int | None:
+            try:
+                memory.check(task["max_memory"])
+            except MemoryLimitError:
+                self._is_spent = True
+                raise
+            return self._stop.signum
+
         outcome = self._execute(
             spec.parse_run(task["run"].encode(), "the parent's task"),
             Path(task["runs_dir"]),
             program_for=self._programs,
-            should_stop=lambda: self._stop.signum,
+            should_stop=should_stop,
             fresh=task["fresh"],
             on_event=_Reporter(self._emit, task["index"]),
             command=task["command"],

@@ -11,7 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError
+from erlctl.errors import (
+    DamagedError,
+    DivergedError,
+    EnvironmentFault,
+    ErlctlError,
+    MemoryLimitError,
+)
 from erlctl.runs import catalogue, estimate, finite, lock, preflight, spec_file, store
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.manifest import Manifest
@@ -208,7 +214,7 @@ class _Execution:
 
         try:
             return loop.train(program, self._run, recorder, self._should_stop)
-        except EnvironmentFault:
+        except (EnvironmentFault, MemoryLimitError):
             # The program stands where the last good step left it, so nothing of it is lost.
             recorder.checkpoint(program.step)
             raise

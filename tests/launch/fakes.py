@@ -1,7 +1,8 @@
 """Runs without TensorFlow: a fake `execute` that keeps a step counter in the run directory.
 
 Started as a script it is a worker around that fake; `FAKE_TROUBLE` says what goes wrong in whom:
-`<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, once-kill, print, deaf.
+`<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, leak, once-kill, print,
+deaf.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from erlctl.launch import worker
 from erlctl.runs.layout import RunPaths
 
 STEP_SECONDS = 0.01
+_LEAKED: list[bytes] = []
 
 
 @dataclass
@@ -91,6 +93,8 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
         time.sleep(3600)
     if step < 3:
         return
+    if trouble == "leak":
+        _LEAKED.append(b"x" * 300_000_000)
     if trouble == "raise":
         raise RuntimeError("the environment broke\nin two lines")
     if trouble == "exit":

@@ -66,6 +66,16 @@ def test_a_killed_worker_leaves_a_failed_run_that_can_be_resumed(make_batch, mon
     assert facts["status"] == "complete"
 
 
+def test_f18_a_leaking_run_fails_alone_and_the_others_get_a_fresh_worker(make_batch, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:leak")
+    batch = make_batch(seeds=4)
+    result = batch.train(jobs=1, max_memory=0.29)
+    assert statuses(result) == ["complete", "failed", "complete", "complete"]
+    assert "more than --max-memory 0.29" in result.results[1].reason
+    pids = [event["pid"] for event in batch.events if event["event"] == "assigned"]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
 def test_complete_runs_are_skipped_without_a_worker(make_batch):
     batch = make_batch(seeds=2)
     batch.train()

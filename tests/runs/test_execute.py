@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from erlctl import spec
-from erlctl.errors import DamagedError, ErlctlError, RunBusyError, SpecChangedError
+from erlctl.errors import (
+    DamagedError,
+    ErlctlError,
+    MemoryLimitError,
+    RunBusyError,
+    SpecChangedError,
+)
 from erlctl.runs import fsck, lock, preflight
 from erlctl.runs.catalogue import list_checkpoints, step_of
 from erlctl.runs.execute import execute
@@ -473,6 +479,21 @@ def test_f16_json_never_holds_nan(train, run):
 def test_f18_an_environment_that_leaves_is_a_failure_of_its_run(train, run):
     outcome = train(run, program=FakeProgram(run, raises_at=33, error=SystemExit("goodbye")))
     assert (outcome.status, outcome.reason) == ("failed", "SystemExit: goodbye")
+
+
+def test_f18_a_run_above_its_memory_limit_ends_with_a_checkpoint_and_goes_on(tmp_path, run):
+    polls = iter(range(10))
+
+    def too_large():
+        if next(polls) == 3:
+            raise MemoryLimitError("9 GB", fix="a fresh process")
+
+    session = Session(tmp_path / "runs")
+    outcome = execute(run, tmp_path / "runs", program_for=FakeProgram, should_stop=too_large)
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith("9 GB")
+    assert step_of(list_checkpoints(session.paths(run))[0]) == outcome.step > 0
+    assert session(run).status == "complete"
 
 
 def test_f22_a_clock_set_back_a_day_changes_no_duration_and_no_order(
