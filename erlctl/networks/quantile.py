@@ -14,10 +14,12 @@ from erlctl.networks.build import body, head_initializer, hidden_initializer
 
 
 class QuantileNetwork(network_lib.Network):
-    """z(s, a; sigma) = head(psi(s) * phi(sigma)); called as a Q-network it gives the mean.
+    """z(s, a; sigma) = f(psi(s) * phi(sigma)); called as a Q-network it gives the mean.
 
-    phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1. The mean reads the fixed fractions
-    (k + 1/2) / K, so that acting needs no random numbers; the paper draws them.
+    phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1. psi is the body without its last
+    hidden layer, f that layer and the head, so that the Nature body gives the paper's network; of a
+    body with one hidden layer and no convolution f is the head alone. The mean reads the fixed
+    fractions (k + 1/2) / K, so that acting needs no random numbers; the paper draws them.
 
     Args:
         input_tensor_spec: Spec of one observation.
@@ -43,12 +45,15 @@ class QuantileNetwork(network_lib.Network):
         super().__init__(input_tensor_spec, state_spec=(), name=name)
         self._num_policy_quantiles = num_policy_quantiles
         self._embedding_size = embedding_size
-        self._body = body(options, input_tensor_spec, xla=xla)
-        units = _num_features(self._body, input_tensor_spec)
+        layers = body(options, input_tensor_spec, xla=xla)
+        splits = len(layers) > 2 and isinstance(layers[-1], tf.keras.layers.Dense)
+        self._psi, last = (layers[:-1], layers[-1:]) if splits else (layers, [])
         self._embedding = tf.keras.layers.Dense(
-            units, activation="relu", kernel_initializer=hidden_initializer()
+            _num_features(self._psi, input_tensor_spec), activation="relu",
+            kernel_initializer=hidden_initializer(),
         )
         self._head = tf.keras.layers.Dense(num_actions, kernel_initializer=head_initializer())
+        self._f = [*last, self._head]
 
     def call(
         self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (),
@@ -58,32 +63,24 @@ class QuantileNetwork(network_lib.Network):
         del step_type, training
         count = self._num_policy_quantiles
         midpoints = (tf.range(count, dtype=tf.float32) + 0.5) / count
-        # The head is linear: the mean of its outputs is its output at the mean embedding.
-        mean_embedding = tf.reduce_mean(self._embed(midpoints), axis=0)  # [F]
-        return self._head(self._features(observation) * mean_embedding), network_state
+        return tf.reduce_mean(self.quantiles(observation, midpoints), axis=-2), network_state
 
     def quantiles(self, observation: tf.Tensor, fractions: tf.Tensor) -> tf.Tensor:
-        """Return z [B, N, A] at `fractions` [B, N] in [0, 1]."""
-        mixed = self._features(observation)[:, tf.newaxis, :] * self._embed(fractions)
-        result: tf.Tensor = self._head(mixed)
-        return result
-
-    def _features(self, observation: tf.Tensor) -> tf.Tensor:
+        """Return z [B, N, A] at `fractions` in [0, 1]: [B, N], or [N] for the same everywhere."""
         features = observation
-        for layer in self._body:
+        for layer in self._psi:
             features = layer(features)
-        return features
-
-    def _embed(self, fractions: tf.Tensor) -> tf.Tensor:
-        """Return phi [..., F] of fractions [...]."""
         order = tf.range(self._embedding_size, dtype=tf.float32)
-        embedded: tf.Tensor = self._embedding(cos_pi(order * fractions[..., tf.newaxis]))
-        return embedded
+        z: tf.Tensor = self._embedding(cos_pi(order * fractions[..., tf.newaxis]))
+        z = features[:, tf.newaxis, :] * z
+        for layer in self._f:
+            z = layer(z)
+        return z
 
 
-def _num_features(body: Sequence[Any], observation: tf.TypeSpec) -> int:
-    """Return F of the body's output [B, F]; builds its layers."""
+def _num_features(layers: Sequence[Any], observation: tf.TypeSpec) -> int:
+    """Return F of the layers' output [B, F]; builds them."""
     shape = tf.TensorShape([1, *observation.shape])
-    for layer in body:
+    for layer in layers:
         shape = layer.compute_output_shape(shape)
     return int(shape[-1])

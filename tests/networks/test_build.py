@@ -24,8 +24,8 @@ def make(options=None, observation=FLAT, name="net", xla=True):
     return network
 
 
-def quantile():
-    network = QuantileNetwork(FLAT, Mlp(hidden=(16,)), 3, 8, 12, xla=True)
+def quantile(hidden=(16,)):
+    network = QuantileNetwork(FLAT, Mlp(hidden=hidden), 3, 8, 12, xla=True)
     network.create_variables()
     network.quantiles(tf.zeros((1, 5)), tf.zeros((1, 2)))
     return network
@@ -152,20 +152,26 @@ def test_a_critic_gives_one_number_for_each_pair():
     assert (network(inputs)[0].numpy() != network(other)[0].numpy()).all()
 
 
-def test_quantiles_are_those_of_the_papers_equation():
-    """z = head(psi(s) * relu(W [cos(pi i sigma)]_i + b)) (Dabney et al. 2018, equation 4)."""
-    network = quantile()
+@pytest.mark.parametrize("hidden", [(16,), (16, 7)])
+def test_quantiles_are_those_of_the_papers_equation(hidden):
+    """z = f(psi(s) * relu(W [cos(pi i sigma)]_i + b)) (Dabney et al. 2018, equation 4)."""
+    network = quantile(hidden)
     initialise(network, np.random.SeedSequence(0))
     rng = np.random.default_rng(0)
     for variable in network.variables:
         variable.assign_add(0.1 * rng.standard_normal(variable.shape))
-    weights = [w.numpy().astype(np.float64) for w in network.variables]
-    body_w, body_b, phi_w, phi_b, head_w, head_b = weights
+
+    def dense(layer, x):
+        kernel, bias = (w.numpy().astype(np.float64) for w in (layer.kernel, layer.bias))
+        return x @ kernel + bias
+
     observation, sigma = rng.standard_normal((4, 5)), rng.random((4, 7))
-    psi = np.maximum(observation @ body_w + body_b, 0)
+    psi = np.maximum(dense(network._psi[-1], observation), 0)
     cosines = np.cos(np.pi * np.arange(12) * sigma[..., None])
-    phi = np.maximum(cosines @ phi_w + phi_b, 0)
-    expected = (psi[:, None, :] * phi) @ head_w + head_b
+    features = psi[:, None, :] * np.maximum(dense(network._embedding, cosines), 0)
+    if len(hidden) > 1:
+        features = np.maximum(dense(network._f[0], features), 0)
+    expected = dense(network._head, features)
     z = network.quantiles(tf.constant(observation, tf.float32), tf.constant(sigma, tf.float32))
     np.testing.assert_allclose(z, expected, rtol=2e-5, atol=2e-5)
 
