@@ -78,6 +78,7 @@ cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they
 bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own loop and Stable-Baselines3
 	$(BIN)/python benchmarks/speed.py --peer-python $(PEERS)/bin/python $(ARGS)
 	$(if $(ARGS),,$(BIN)/python benchmarks/environments.py)
+	$(if $(ARGS),,$(BIN)/python benchmarks/checkpoints.py)
 
 .PHONY: soak
 soak: $(INSTALLED)  ## Kill and resume a run at random moments for MINUTES (default 10), then compare bytes
