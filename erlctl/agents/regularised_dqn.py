@@ -38,8 +38,8 @@ class RegularisedDqnAgent(dqn_agent.DqnAgent):
     """DQN whose target is any `Backup`; with the default one it computes what `DqnAgent` does.
 
     y = r + alpha * clip(q(s, a) - V(q(s)), low, high) + gamma * discount * V(q(s')), where q is the
-    target network. The gap term does not depend on s', so it enters as a change of reward and all
-    bookkeeping stays upstream's.
+    target network. All of y enters upstream's loss as the reward of a transition without a next
+    value, so the loss itself and all bookkeeping stay upstream's.
 
     Args:
         algorithm: Declaration; gives the `Backup`.
