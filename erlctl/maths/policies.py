@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from erlctl.maths import values
-from erlctl.maths.values import Temperature
+from erlctl.maths.values import Temperature, sum_over_actions
 
 
 def log_policy(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -65,7 +65,7 @@ def mix_with_uniform(
 
 def entropy(log_p: tf.Tensor) -> tf.Tensor:
     """Return H(p) = -sum_a p_a log p_a; `log_p` [..., A] finite, result [...] in nats."""
-    return -tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
+    return -sum_over_actions(tf.exp(log_p) * log_p)
 
 
 def kl_divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
@@ -78,9 +78,9 @@ def kl_divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
     Returns:
         Shape [...], in nats, at least 0.
     """
-    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
+    return sum_over_actions(tf.exp(log_p) * (log_p - log_q))
 
 
 def expectation(log_p: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """Return <p, x> = sum_a p_a x_a; both [..., A] and finite, result [...]."""
-    return tf.reduce_sum(tf.exp(log_p) * x, axis=-1)
+    return sum_over_actions(tf.exp(log_p) * x)

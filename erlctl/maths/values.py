@@ -7,13 +7,34 @@ legal actions; the result is that of the row with the other columns dropped.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import tensorflow as tf
 
+# Up to so many actions a reduction is a chain of columns, which XLA on a CPU turns into vector
+# instructions over the batch; its own inner loop over two or three numbers is several times slower.
+MAX_UNROLLED = 8
+
 Temperature: TypeAlias = "float | tf.Tensor"
 ValueOperator: TypeAlias = Callable[..., tf.Tensor]
+
+
+def max_over_actions(x: tf.Tensor) -> tf.Tensor:
+    """Return the maximum over the last axis: [..., A] to [...]."""
+    if not _is_short(x):
+        return tf.reduce_max(x, axis=-1)
+    return functools.reduce(tf.maximum, tf.unstack(x, axis=-1))
+
+
+def sum_over_actions(x: tf.Tensor) -> tf.Tensor:
+    """Return the sum over the last axis: [..., A] to [...]."""
+    return tf.add_n(tf.unstack(x, axis=-1)) if _is_short(x) else tf.reduce_sum(x, axis=-1)
+
+
+def _is_short(x: tf.Tensor) -> bool:
+    return x.shape[-1] is not None and 0 < x.shape[-1] <= MAX_UNROLLED
 
 
 def mask_illegal(q: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
@@ -45,14 +66,14 @@ def centre(q: tf.Tensor, mask: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.T
         Shifted values, shape [..., A], and the shift, shape [...].
     """
     q = mask_illegal(q, mask)
-    shift = tf.stop_gradient(tf.reduce_max(q, axis=-1))
+    shift = tf.stop_gradient(max_over_actions(q))
     return q - shift[..., tf.newaxis], shift
 
 
 def hard_max(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None) -> tf.Tensor:
     """Return max(q); `temperature` is accepted so that every operator has one signature."""
     del temperature
-    return tf.reduce_max(mask_illegal(q, mask), axis=-1)
+    return max_over_actions(mask_illegal(q, mask))
 
 
 def logsumexp(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -69,7 +90,7 @@ def logsumexp(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = N
         Shape [...]; between max(q) and max(q) + t * log(A).
     """
     shifted, shift = centre(q, mask)
-    return shift + temperature * tf.math.log(tf.reduce_sum(tf.exp(shifted / temperature), axis=-1))
+    return shift + temperature * tf.math.log(sum_over_actions(tf.exp(shifted / temperature)))
 
 
 def mellowmax(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -105,7 +126,7 @@ def boltzmann(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = N
     weighted = tf.nn.softmax(shifted / temperature, axis=-1) * shifted
     if mask is not None:
         weighted = tf.where(mask, weighted, tf.zeros_like(weighted))
-    return shift + tf.reduce_sum(weighted, axis=-1)
+    return shift + sum_over_actions(weighted)
 
 
 def count_legal(q: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:

@@ -161,3 +161,10 @@ def test_take_action_takes_the_last_axis():
     action = np.array([[0, 1, 2], [3, 0, 1]])
     expected = np.take_along_axis(q, action[..., None], -1)[..., 0]
     np.testing.assert_array_equal(call(values.take_action, q, action), expected)
+
+
+@pytest.mark.parametrize("num_actions", [1, 2, values.MAX_UNROLLED, values.MAX_UNROLLED + 1, 18])
+def test_short_and_long_rows_of_actions_are_reduced_alike(num_actions):
+    x = np.random.default_rng(0).standard_normal((3, 5, num_actions))
+    np.testing.assert_array_equal(values.max_over_actions(tf.constant(x)), x.max(-1))
+    np.testing.assert_allclose(values.sum_over_actions(tf.constant(x)), x.sum(-1), rtol=1e-13)
