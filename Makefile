@@ -77,6 +77,7 @@ cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they
 .PHONY: bench
 bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own loop and Stable-Baselines3
 	$(BIN)/python benchmarks/speed.py --peer-python $(PEERS)/bin/python $(ARGS)
+	$(if $(ARGS),,$(BIN)/python benchmarks/algorithms.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/environments.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/checkpoints.py)
 

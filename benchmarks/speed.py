@@ -98,8 +98,7 @@ def verdict(row: Row, ratio: float) -> str:
         return ""
     low, high = row.expected
     is_met = low <= ratio <= high
-    bar = f"at least {low:.3g}" if low > 0 else f"at most {high:.3g}"
-    return f"{bar}: {'met' if is_met else 'MISSED'}"
+    return f"at least {low:.3g}: {'met' if is_met else 'MISSED'}"
 
 
 def print_table(suite: Suite, results: Sequence[Measured]) -> None:

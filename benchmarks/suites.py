@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 from work import Work
 
-from erlctl import registry
-
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -58,27 +56,6 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
         Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
             package="stable_baselines3", is_peer=True, expected=at_least("Stable-Baselines3")),
     ])
-
-
-# Algorithm or its base -> how many times DQN's time for a step it may take.
-TIMES_DQN = {"munchausen_dqn": 1.15, "dpp": 1.15, "cvi": 1.15, "companion": 2.3}
-
-
-def algorithms() -> Suite:
-    """Return every discrete algorithm beside DQN: what regularisation costs."""
-    classes = registry.all_of("algorithm")
-    names = [name for name, made in classes.items() if made.action_kind == "discrete"]
-    names.sort(key=lambda name: name != "dqn")  # the reference first
-
-    def row(name: str) -> Row:
-        # 64 x 64 quantiles a sample: a tenth of the steps takes as long.
-        work = Work(algorithm=name, steps=2000 if classes[name].base == "quantile" else 20_000)
-        limit = TIMES_DQN.get(name) or TIMES_DQN.get(classes[name].base)
-        return Row(name=name, program="run_erlctl.py", work=work,
-                   expected=None if limit is None else (0.0, limit))
-
-    title = "algorithms beside DQN, CartPole-v1, hidden (64, 64), batch 64"
-    return Suite("algorithms", title, [row(name) for name in names])
 
 
 ATARI = Work(environment="Breakout-v5", backend="envpool", network="nature", batch_size=32,
@@ -150,7 +127,6 @@ def suites() -> list[Suite]:
         cartpole("cartpole-64", Work(steps=30_000),
                  floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
         cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
-        algorithms(),
         pendulum("pendulum-64", (64, 64), 5.0),
         pendulum("pendulum-256", (256, 256), 2.5),
         *hosts(),
