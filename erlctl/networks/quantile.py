@@ -16,10 +16,10 @@ from erlctl.networks.build import body, head_initializer, hidden_initializer
 class QuantileNetwork(network_lib.Network):
     """z(s, a; sigma) = f(psi(s) * phi(sigma)); called as a Q-network it gives the mean.
 
-    phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1. psi is the body without its last
-    hidden layer, f that layer and the head, so that the Nature body gives the paper's network; of a
-    body with one hidden layer and no convolution f is the head alone. The mean reads the fixed
-    fractions (k + 1/2) / K, so that acting needs no random numbers; the paper draws them.
+    phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1 (Dopamine: 1 .. E). psi is the body
+    without its last hidden layer, f that layer and the head, which makes Dopamine's network of the
+    Nature body; of a body with one hidden layer and no convolution f is the head alone. The mean
+    reads the fixed fractions (k + 1/2) / K, so that acting needs no random numbers; others draw them.
 
     Args:
         input_tensor_spec: Spec of one observation.

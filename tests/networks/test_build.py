@@ -153,8 +153,8 @@ def test_a_critic_gives_one_number_for_each_pair():
 
 
 @pytest.mark.parametrize("hidden", [(16,), (16, 7)])
-def test_quantiles_are_those_of_the_papers_equation(hidden):
-    """z = f(psi(s) * relu(W [cos(pi i sigma)]_i + b)) (Dabney et al. 2018, equation 4)."""
+def test_quantiles_are_those_of_the_equation(hidden):
+    """z = f(psi(s) * relu(W [cos(pi i sigma)]_i + b)), after Dabney et al. 2018."""
     network = quantile(hidden)
     initialise(network, np.random.SeedSequence(0))
     rng = np.random.default_rng(0)
