@@ -19,7 +19,7 @@ class QuantileNetwork(network_lib.Network):
     phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1 (Dopamine: 1 .. E). psi is the body
     without its last hidden layer, f that layer and the head, which makes Dopamine's network of the
     Nature body; of a body with one hidden layer and no convolution f is the head alone. The mean
-    reads the fixed fractions (k + 1/2) / K, so that acting needs no random numbers; others draw them.
+    reads the fixed fractions (k + 1/2) / K, so that acting needs no random numbers.
 
     Args:
         input_tensor_spec: Spec of one observation.
