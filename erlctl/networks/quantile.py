@@ -17,9 +17,9 @@ class QuantileNetwork(network_lib.Network):
     """z(s, a; sigma) = f(psi(s) * phi(sigma)); called as a Q-network it gives the mean.
 
     phi(sigma) = relu(W [cos(pi i sigma)]_i + b), i = 0 .. E-1 (Dopamine: 1 .. E). psi is the body
-    without its last hidden layer, f that layer and the head, which makes Dopamine's network of the
-    Nature body; of a body with one hidden layer and no convolution f is the head alone. The mean
-    reads the fixed fractions (k + 1/2) / K, so that acting needs no random numbers.
+    without its last hidden layer, f that layer and the head, the division that Dopamine has; of a
+    body with one hidden layer and no convolution f is the head alone. The mean reads the fixed
+    fractions (k + 1/2) / K, so that acting needs no random numbers.
 
     Args:
         input_tensor_spec: Spec of one observation.
