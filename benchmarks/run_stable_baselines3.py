@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import gymnasium
@@ -12,23 +13,25 @@ from stable_baselines3.common.env_util import make_vec_env
 from work import EPSILON, GAMMA, LEARNING_RATE, LEARNING_STARTS, REPLAY_CAPACITY, Work, report
 
 
-class Blank(gymnasium.Env):
-    """Atari's spaces at no cost: the peer's time is that of its learning alone."""
+class Pooled(gymnasium.Env):
+    """EnvPool's environment, one of them, as Gymnasium has it."""
 
-    observation_space = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
-    action_space = gymnasium.spaces.Discrete(4)
+    def __init__(self, identifier: str) -> None:
+        import envpool
+
+        self._pool = envpool.make_gymnasium(identifier, num_envs=1)
+        self.observation_space = self._pool.observation_space
+        self.action_space = self._pool.action_space
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        """Return a blank picture."""
+        """Return the first observation."""
         del seed, options
-        self.left = 1000
-        return np.zeros((4, 84, 84), np.uint8), {}
+        return self._pool.reset()[0][0], {}
 
     def step(self, action: Any) -> Any:
-        """Return a blank picture and no reward; an episode has 1,000 steps."""
-        del action
-        self.left -= 1
-        return np.zeros((4, 84, 84), np.uint8), 0.0, False, self.left == 0, {}
+        """Return observation, reward, terminated, truncated and info."""
+        observation, reward, terminated, truncated, _ = self._pool.step(np.array([action]))
+        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
 
 
 def make_model(work: Work) -> Any:
@@ -40,7 +43,8 @@ def make_model(work: Work) -> Any:
         "target_update_interval": work.target_update_every, "device": "cpu",
     }
     is_image = work.network == "nature"
-    environment = make_vec_env(Blank if is_image else work.environment, work.num_envs)
+    make = functools.partial(Pooled, work.environment) if is_image else work.environment
+    environment = make_vec_env(make, work.num_envs)
     if is_image:
         return DQN("CnnPolicy", environment, exploration_initial_eps=EPSILON,
                    exploration_final_eps=EPSILON, **shared)

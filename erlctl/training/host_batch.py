@@ -1,11 +1,12 @@
 """What crosses the border from NumPy to TensorFlow, in as few tensors as possible.
 
 Making a tensor costs 6 us and passing it to a function 10 more, so float32 observations, actions,
-rewards and discounts travel in one matrix; only uint8 images have a tensor of their own.
+rewards and discounts travel in one matrix; only uint8 images have tensors of their own.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -16,6 +17,9 @@ from tf_agents.trajectories import time_step as ts
 
 from erlctl.environments.host.base import VectorEnvironment
 from erlctl.training.host_replay import Batch
+
+# The words that hold K bytes.
+_WORDS = {2: tf.uint16, 4: tf.uint32, 8: tf.uint64}
 
 
 class Border:
@@ -73,8 +77,8 @@ class Border:
         size, actions = self._stack * math.prod(self._frame), self._num_action_entries
         lead = (updates, batch_size)
         if self.is_image:
-            images = tf.TensorSpec((*lead, 2, self._stack, *self._frame), tf.uint8)
-            return [images, tf.TensorSpec((*lead, actions + 2), tf.float32)]
+            images = tf.TensorSpec((*lead, self._stack, *self._frame), tf.uint8)
+            return [images, images, tf.TensorSpec((*lead, actions + 2), tf.float32)]
         return [tf.TensorSpec((*lead, 2 * size + actions + 2), tf.float32)]
 
     def pack(self, batch: Batch, updates: int) -> list[np.ndarray]:
@@ -86,9 +90,12 @@ class Border:
             batch.discount[:, np.newaxis],
         ]
         if self.is_image:
-            images = np.stack([batch.frames, batch.next_frames], axis=1)
+            images = [
+                frames.reshape(*lead, *frames.shape[1:])
+                for frames in (batch.frames, batch.next_frames)
+            ]
             rows = np.concatenate(numbers, axis=1, dtype=np.float32)
-            return [images.reshape(*lead, *images.shape[1:]), rows.reshape(*lead, -1)]
+            return [*images, rows.reshape(*lead, -1)]
         frames = [batch.frames.reshape(count, -1), batch.next_frames.reshape(count, -1)]
         rows = np.concatenate([*frames, *numbers], axis=1, dtype=np.float32)
         return [rows.reshape(*lead, -1)]
@@ -98,7 +105,7 @@ class Border:
         numbers = packed[-1]
         count = numbers.shape[0]
         if self.is_image:
-            frames, next_frames = packed[0][:, 0], packed[0][:, 1]
+            frames, next_frames = packed[:2]
         else:
             size = self._stack * math.prod(self._frame)
             shape = (count, self._stack, *self._frame)
@@ -121,10 +128,26 @@ class Border:
     def _joined(self, windows: tf.Tensor) -> tf.Tensor:
         """Map [B, K, ..., C] to [B, ..., K * C]."""
         count, axes = windows.shape[0], len(self._frame)
-        order = [0, *range(2, axes + 1), 1, axes + 1]
-        return tf.reshape(
-            tf.transpose(windows, order), (count, *self.observation_spec.shape)
-        )
+        if self.is_image and self._frame[-1] == 1 and self._stack in _WORDS:
+            joined = _interleaved(tf.reshape(windows, (count, self._stack, -1)))
+        else:
+            joined = tf.transpose(windows, [0, *range(2, axes + 1), 1, axes + 1])
+        return tf.reshape(joined, (count, *self.observation_spec.shape))
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _interleaved(windows: tf.Tensor) -> tf.Tensor:
+    """Map bytes [B, K, N] to [B, N, K] as words of K bytes.
+
+    TensorFlow and XLA transpose bytes one by one: 1.4 ms for both sides of a batch of Atari's, 0.65
+    this way.
+    """
+    word = _WORDS[windows.shape[1]]
+    planes = tf.unstack(tf.cast(windows, word), axis=1)
+    shifted = [
+        tf.bitwise.left_shift(plane, tf.constant(8 * k, word)) for k, plane in enumerate(planes)
+    ]
+    return tf.bitcast(functools.reduce(tf.bitwise.bitwise_or, shifted), tf.uint8)
 
 
 def _bounded(

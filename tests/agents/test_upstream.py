@@ -46,7 +46,8 @@ def pair(name, clip=None):
     kind = "double_dqn" if declaration.backup().double else "dqn"
     theirs = UPSTREAM[kind](
         context.time_step_spec, context.action_spec, context.value_network("upstream"),
-        tf.keras.optimizers.Adam(0.01), epsilon_greedy=0.1, target_update_period=2,
+        context.make_optimizer(),  # the same: it has tests of its own
+        epsilon_greedy=0.1, target_update_period=2,
         td_errors_loss_fn=common.element_wise_huber_loss, gamma=0.99, gradient_clipping=clip,
         train_step_counter=tf.Variable(0, dtype=tf.int64),
     )
