@@ -59,7 +59,7 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
 
 
 ATARI = Work(environment="Breakout-v5", backend="envpool", network="nature", batch_size=32,
-             warmup=20, steps=200)
+             warmup=20, steps=400)
 SAC = Work(environment="Pendulum-v1", algorithm="sac", options={"learn_temperature": True},
            batch_size=256, target_update_every=1, target_update_polyak=0.005, steps=3000)
 
