@@ -59,8 +59,8 @@ def make_model(work: Work) -> Any:
 
 def main() -> None:
     """Fill the replay, warm up, time."""
-    torch.set_num_threads(1)
     work = Work.from_argv()
+    torch.set_num_threads(work.cores)
     model = make_model(work)
     model.learn(LEARNING_STARTS)
 

@@ -1,4 +1,4 @@
-"""Measure erlctl beside its peers: equal work, one process and one thread each, taking turns.
+"""Measure erlctl beside its peers: equal work and cores (one, if not said), taking turns.
 
     make bench                               everything, about twenty minutes
     make bench ARGS="--only cartpole-64"     one suite
@@ -24,10 +24,15 @@ from pathlib import Path
 from suites import Row, Suite, suites
 
 HERE = Path(__file__).resolve().parent
-ONE_THREAD = {
-    "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
-}
+
+
+def environment(cores: int) -> dict[str, str]:
+    """Return the variables that give a program so many cores: TensorFlow, then OpenMP's users."""
+    return os.environ | {
+        "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": str(cores),
+        "OMP_NUM_THREADS": str(cores), "MKL_NUM_THREADS": str(cores),
+        "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 @dataclass
@@ -66,7 +71,7 @@ def run_once(result: Measured, python: str) -> None:
     row = result.row
     done = subprocess.run(
         [python, str(HERE / row.program), row.work.to_json()],
-        env=os.environ | ONE_THREAD, capture_output=True, text=True, check=False, timeout=1800,
+        env=environment(row.work.cores), capture_output=True, text=True, check=False, timeout=1800,
     )
     if done.returncode:
         print(f"{row.name} failed ({row.program}):\n{done.stderr}", file=sys.stderr)

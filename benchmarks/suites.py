@@ -113,11 +113,13 @@ def hosts() -> list[Suite]:
     """Return the host path with an update for each environment step, or for each vector step."""
     one, eight = Work(backend="gym"), Work(backend="gym", num_envs=8, warmup=800, steps=16_000)
     title = "DQN, gym's CartPole-v1, hidden (64, 64), batch 64"
+    atari = "DQN, EnvPool's Breakout, Nature network, batch 32"
     return [
         host("host-1", replace(one, steps=4000), f"{title}, 1 environment", 1.5),
         host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
         host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
-        host("atari", ATARI, "DQN, EnvPool's Breakout, Nature network, batch 32", 2.0),
+        host("atari", replace(ATARI, cores=2), f"{atari}, two cores", 2.0),
+        host("atari-1", ATARI, f"{atari}, one core", None),
     ]
 
 

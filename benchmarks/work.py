@@ -31,6 +31,7 @@ class Work:
         network: "mlp", "minatar" (16 filters, 128 units) or "nature" (DQN's on 84 x 84 images).
         hidden: Units of each hidden layer of the MLP.
         compile: erlctl's `training.compile`.
+        cores: What the program may use; erlctl as `erlctl train` gives them to a run.
         batch_size: Transitions of an update.
         target_update_every: Updates between synchronisations of the target network.
         target_update_polyak: Weight of the new parameters at a synchronisation.
@@ -47,6 +48,7 @@ class Work:
     network: str = "mlp"
     hidden: tuple[int, ...] = (64, 64)
     compile: str = "auto"
+    cores: int = 1
     batch_size: int = 64
     target_update_every: int = 100
     target_update_polyak: float = 1.0

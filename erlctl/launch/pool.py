@@ -11,6 +11,7 @@ from typing import Any
 
 from erlctl import spec
 from erlctl.errors import Interrupted
+from erlctl.launch import machine
 from erlctl.launch.listen import Listener, listening
 from erlctl.launch.plan import Planned
 from erlctl.launch.process import WORKER_COMMAND, WorkerProcess
@@ -82,6 +83,7 @@ class _Pool:
         self._on_event = on_event
         self._worker_command = worker_command
         self._fail_fast = fail_fast
+        self._cores = 1  # of each worker
         self._workers: list[WorkerProcess] = []
         self._selector = selectors.DefaultSelector()
         self._steps: dict[int, int] = {}
@@ -95,7 +97,9 @@ class _Pool:
         budget_ends = time.monotonic() + max_seconds if max_seconds is not None else None
         self._selector.register(listener.fd, selectors.EVENT_READ)
         try:
-            for _ in range(min(jobs, len(self._queue))):
+            workers = min(jobs, len(self._queue))
+            self._cores = machine.usable_cores() // workers
+            for _ in range(workers):
                 self._start_worker()
             while self._workers:
                 self._wait(listener)
@@ -139,7 +143,7 @@ class _Pool:
                 self._start_worker()
 
     def _start_worker(self) -> None:
-        worker = WorkerProcess(self._worker_command)
+        worker = WorkerProcess(self._worker_command, self._cores)
         self._workers.append(worker)
         self._selector.register(worker.events_fd, selectors.EVENT_READ, worker)
         self._selector.register(worker.stderr_fd, selectors.EVENT_READ, worker)

@@ -16,13 +16,15 @@ from typing import Any, BinaryIO, cast
 import erlctl
 from erlctl.launch.queue import Task
 
-# One thread per run: TensorFlow's default thread pool makes small programs four times slower.
+# One thread for each operation: a pool of them makes small programs four times slower.
 TENSORFLOW_SETTINGS = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+# Operations of one update that may run beside each other at most; two were measured.
+_MAX_BESIDE = 4
 _TAIL_BYTES = 4096
 _READ_BYTES = 1 << 16
 _EXIT_SECONDS = 5.0
@@ -37,9 +39,16 @@ def python_command() -> tuple[str, ...]:
 WORKER_COMMAND = (*python_command(), "-m", "erlctl.launch.worker")
 
 
-def worker_environment() -> dict[str, str]:
-    """Return the environment of a worker: one thread, quiet, this erlctl even from a checkout."""
-    environment = {**os.environ, **TENSORFLOW_SETTINGS}
+def worker_environment(cores: int = 1) -> dict[str, str]:
+    """Return the environment of a worker: quiet, this erlctl even from a checkout.
+
+    Args:
+        cores: How many it may use. In graph mode the branches of an update (online and target
+            network, the gradients of a layer) run beside each other on them; each operation keeps
+            one thread, so that the numbers are the same for every count.
+    """
+    beside = str(max(1, min(cores, _MAX_BESIDE)))
+    environment = {**os.environ, **TENSORFLOW_SETTINGS, "TF_NUM_INTEROP_THREADS": beside}
     root = str(Path(erlctl.__file__).resolve().parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         inherited = os.environ.get("PYTHONPATH")
@@ -50,6 +59,10 @@ def worker_environment() -> dict[str, str]:
 class WorkerProcess:
     """One worker, seen from the parent. Nothing here blocks except `end`.
 
+    Args:
+        command: How it is started.
+        cores: How many it may use.
+
     Attributes:
         task: What it trains now.
         compiled: Key of the program that it holds or is building, None before the first task.
@@ -58,7 +71,7 @@ class WorkerProcess:
         was_ready: Whether it ever got as far as taking tasks.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], cores: int) -> None:
         self.task: Task | None = None
         self.compiled: str | None = None
         self.has_begun = False
@@ -68,7 +81,7 @@ class WorkerProcess:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=worker_environment(),
+            env=worker_environment(cores),
             start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
             bufsize=0,
         )

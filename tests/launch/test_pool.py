@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from erlctl.launch import pool as pool_module
+from erlctl.launch.process import worker_environment
 from tests.launch.specs import TWO_PROGRAMS
 
 
@@ -154,3 +155,27 @@ def test_no_worker_is_left_when_the_display_fails(make_batch):
         batch.train(on_event=break_down)
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.parametrize(("jobs", "seeds", "cores"), [(1, 3, 6), (4, 3, 2), (4, 4, 1), (8, 7, 0)])
+def test_workers_share_the_cores(make_batch, monkeypatch, jobs, seeds, cores):
+    given = []
+
+    class Noting(pool_module.WorkerProcess):
+        def __init__(self, command, cores):
+            given.append(cores)
+            super().__init__(command, cores)
+
+    monkeypatch.setattr(pool_module.machine, "usable_cores", lambda: 6)
+    monkeypatch.setattr(pool_module, "WorkerProcess", Noting)
+    assert make_batch(seeds=seeds, steps=2).train(jobs=jobs).exit_code == 0
+    assert given == [cores] * min(jobs, seeds)
+
+
+@pytest.mark.parametrize(("cores", "beside"), [(0, "1"), (1, "1"), (2, "2"), (64, "4")])
+def test_each_operation_has_one_thread_and_as_many_run_beside_each_other_as_there_are_cores(
+    cores, beside
+):
+    environment = worker_environment(cores)
+    assert environment["TF_NUM_INTEROP_THREADS"] == beside
+    assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == "1"

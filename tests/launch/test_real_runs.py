@@ -102,3 +102,34 @@ def test_a_killed_worker_fails_its_run_alone_and_the_next_line_mends_it(start, t
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert [row["status"] for row in rows(out)] == ["complete", "skipped"]
+
+
+@pytest.mark.parametrize("algorithm", ["munchausen_dqn", "dual_averaging_vi"])
+def test_graph_mode_gives_the_same_bytes_on_one_core_as_on_two(tmp_path, algorithm):
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        SPEC.replace("STEPS", "2000").replace("seeds: 2", "seeds: [0]")
+        .replace("munchausen_dqn", algorithm).replace("batch_size: 16", "compile: graph")
+    )
+    sums = []
+    for cores in (1, 2):
+        subprocess.run(
+            [sys.executable, "-c", RUN_ON.format(path=str(path), runs=str(tmp_path / str(cores)))],
+            env=worker_environment(cores), check=True,
+        )
+        (run,) = find_runs([tmp_path / str(cores)]).runs
+        manifest = json.loads((run.checkpoints / "000002000" / "manifest.json").read_text())
+        sums.append(manifest["files"])
+        variables = read_run_json(run)["environment_variables"]
+        assert variables["TF_NUM_INTEROP_THREADS"] == str(cores)
+    assert sums[0] == sums[1]
+
+
+RUN_ON = """
+from pathlib import Path
+from erlctl import spec
+from erlctl.runs.execute import execute
+from erlctl.training.factory import make_program
+(run,) = spec.load(Path({path!r})).runs
+assert execute(run, Path({runs!r}), program_for=make_program).status == "complete"
+"""
