@@ -119,7 +119,7 @@ def hosts() -> list[Suite]:
         host("host-8", replace(eight, updates=8), f"{title}, 8 environments, 8 updates", 5.0),
         host("host-8-shared", eight, f"{title}, 8 environments, 1 update", None),
         host("atari", replace(ATARI, cores=2), f"{atari}, two cores", 2.0),
-        host("atari-1", ATARI, f"{atari}, one core", None),
+        host("atari-1", ATARI, f"{atari}, one core", 2.0),
     ]
 
 
