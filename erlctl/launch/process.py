@@ -45,7 +45,7 @@ def worker_environment(cores: int = 1) -> dict[str, str]:
     Args:
         cores: How many it may use. In graph mode the branches of an update (online and target
             network, the gradients of a layer) run beside each other on them; each operation keeps
-            one thread, so that the numbers are the same for every count.
+            one thread, so that the numbers do not depend on the count.
     """
     beside = str(max(1, min(cores, _MAX_BESIDE)))
     environment = {**os.environ, **TENSORFLOW_SETTINGS, "TF_NUM_INTEROP_THREADS": beside}
