@@ -72,3 +72,23 @@ def test_adam_follows_a_schedule_over_environment_steps(xla):
     # The second step at half the rate, the third at none.
     for weight, one, two in zip(there, *constant, strict=True):
         np.testing.assert_allclose(weight, (one + two) / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_waits_for_every_gradient_but_the_first():
+    """The backward pass may still read a weight until then, and it would have to be copied."""
+    adam = make_optimizer(OPTIONS, 0.02, xla=False)
+    weights = [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
+    adam.build(weights)
+
+    @tf.function(autograph=False)
+    def step(*grads):
+        adam.apply_gradients(zip([2.0 * g for g in grads], weights, strict=True))
+
+    graph = step.get_concrete_function(*map(tf.constant, gradients(0))).graph
+    steps = [op for op in graph.get_operations() if op.type == "ResourceApplyAdam"]
+    assert len(steps) == 3
+    doubled = [op.inputs[9].op for op in steps]
+    assert {op.type for op in doubled} == {"Mul"}
+    for op in steps:
+        (barrier,) = [c for c in op.control_inputs if c.type == "NoOp"]
+        assert set(barrier.control_inputs) == set(doubled[1:])
