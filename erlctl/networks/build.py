@@ -12,7 +12,14 @@ from tf_agents.networks import sequential
 
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
-from erlctl.networks.layers import Dueling, JoinAction, PatchConv2D, Squeeze, ToFloat
+from erlctl.networks.layers import (
+    Dueling,
+    GraphConv2D,
+    JoinAction,
+    PatchConv2D,
+    Squeeze,
+    ToFloat,
+)
 from erlctl.options.networks import Conv, Linear, Mlp
 
 Layers = list[Any]
@@ -47,7 +54,7 @@ def _conv(options: Conv, observation: tf.TypeSpec, *, xla: bool) -> Layers:
             f"{observation.shape.as_list()}",
             fix="use `network: {type: mlp}`",
         )
-    make = PatchConv2D if xla else tf.keras.layers.Conv2D
+    make = PatchConv2D if xla else GraphConv2D
     convolutions = [
         make(filters, kernel, stride, activation=options.activation,
              kernel_initializer=hidden_initializer())

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.networks.layers import Dueling, JoinAction, PatchConv2D, Squeeze, ToFloat
+from erlctl.networks.layers import (
+    Dueling,
+    GraphConv2D,
+    JoinAction,
+    PatchConv2D,
+    Squeeze,
+    ToFloat,
+)
 
 CENTRES = {
     "mean": lambda x: x.mean(-1), "max": lambda x: x.max(-1),
@@ -12,12 +19,13 @@ CENTRES = {
 }
 
 
+@pytest.mark.parametrize("make", [PatchConv2D, GraphConv2D])
 @pytest.mark.parametrize(("size", "kernel", "stride", "channels"), [
     ((10, 10), 3, 1, 4), ((9, 12), 4, 2, 3), ((20, 20), 8, 4, 2), ((5, 5), 5, 1, 1),
     ((7, 7), 1, 3, 2), ((8, 8), 3, 3, 1),
 ])
-def test_patches_times_a_matrix_is_conv2d_with_its_gradients(size, kernel, stride, channels):
-    ours = PatchConv2D(6, kernel, stride, activation="relu")
+def test_both_forms_are_conv2d_with_its_gradients(make, size, kernel, stride, channels):
+    ours = make(6, kernel, stride, activation="relu")
     theirs = tf.keras.layers.Conv2D(6, kernel, stride, activation="relu")
     rng = np.random.default_rng(0)
     images = tf.constant(rng.standard_normal((3, *size, channels)), tf.float32)
