@@ -27,7 +27,7 @@ from erlctl.training.host_batch import Border
 from erlctl.training.host_call import HostCall
 from erlctl.training.host_evaluator import HostEvaluator, draw_seeds
 from erlctl.training.host_export import NormalisedPolicy
-from erlctl.training.host_replay import HostReplay
+from erlctl.training.host_replay import HostReplay, batch_frames
 from erlctl.training.host_signals import FrameWindows, Signals
 from erlctl.training.seeding import Stream
 
@@ -53,7 +53,9 @@ class HostProgram(TrainingProgram):
         self.backend = backends.resolve(section)
         self._vector = make_vector(section, num_envs)
         self._signals = Signals(section.wrappers, self._vector)
-        self._border = Border(self._vector, self._signals.frame_stack)
+        n_step = getattr(run.agent, "n_step", 1)
+        stack = self._signals.frame_stack
+        self._border = Border(self._vector, stack, batch_frames(stack, n_step))
         super().__init__(
             run, ts.time_step_spec(self._border.observation_spec), self._border.action_spec
         )
@@ -61,10 +63,9 @@ class HostProgram(TrainingProgram):
         self._replay = HostReplay(
             space.shape, space.dtype, tuple(action.shape), action.dtype.as_numpy_dtype,
             num_envs=num_envs, capacity=training.replay_capacity,
-            frame_stack=self._signals.frame_stack, n_step=getattr(run.agent, "n_step", 1),
-            gamma=run.agent.gamma,
+            frame_stack=stack, n_step=n_step, gamma=run.agent.gamma,
         )
-        self._windows = FrameWindows(num_envs, space.shape, space.dtype, self._signals.frame_stack)
+        self._windows = FrameWindows(num_envs, space.shape, space.dtype, stack)
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self._evaluator = HostEvaluator(
             run, self.agent, self._counters["step"], border=self._border, signals=self._signals,
@@ -218,10 +219,7 @@ class HostProgram(TrainingProgram):
             updates * self.run.training.batch_size, key=self._keys[stream], draw=draw
         )
         if self._signals.normaliser:
-            batch = batch._replace(
-                frames=self._signals.observations(batch.frames),
-                next_frames=self._signals.observations(batch.next_frames),
-            )
+            batch = batch._replace(frames=self._signals.observations(batch.frames))
         return self._border.pack(batch, updates)
 
     def _act_graph(self, step: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:

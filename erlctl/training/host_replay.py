@@ -32,18 +32,26 @@ class Batch(NamedTuple):
     """Sampled transitions.
 
     Attributes:
-        frames: The newest K frames of each observation, oldest first, [B, K, ...].
-        next_frames: Of each next observation.
+        frames: [B, W, ...], oldest first; W as `batch_frames` says. The first K are those of each
+            observation, the last K those of the next one.
         action: [B, ...].
         reward: float32 [B]; with n steps sum_i gamma^i r_i up to the end of the episode.
         discount: float32 [B]; 0 after a terminal, else gamma^(m-1) after m steps.
     """
 
     frames: np.ndarray
-    next_frames: np.ndarray
     action: np.ndarray
     reward: np.ndarray
     discount: np.ndarray
+
+
+def batch_frames(frame_stack: int, n_step: int) -> int:
+    """Return W, the frames of a transition in a `Batch`: what both sides share stands once.
+
+    After one step only the newest frame is new, at the begin of an episode too. After more the end
+    of an episode may have come sooner, so that what is shared differs from one to the next.
+    """
+    return frame_stack + (1 if n_step == 1 else frame_stack)
 
 
 class HostReplay:
@@ -71,7 +79,7 @@ class HostReplay:
         n_step: int = 1, gamma: float = 1.0,
     ) -> None:
         self._num_envs, self._stack, self._n_step = num_envs, frame_stack, n_step
-        self._gamma = gamma
+        self._gamma, self._batch_frames = gamma, batch_frames(frame_stack, n_step)
         self._slots = capacity // num_envs + frame_stack + n_step
         rows = num_envs * self._slots
         try:
@@ -170,10 +178,9 @@ class HostReplay:
             reward = np.where(goes_on, reward + weight * self._reward[later], reward)
             discount = np.where(goes_on, self._discount[later] * weight, discount)
             last = np.where(goes_on, position + i, last)
-        return Batch(
-            self._windows(environment, position), self._windows(environment, last + 1),
-            self._action[rows], reward, discount,
-        )
+        own, following = (self._window_rows(environment, p) for p in (position, last + 1))
+        frames = np.concatenate([own[:, : self._batch_frames - self._stack], following], axis=1)
+        return Batch(self._frames.take(frames, axis=0), self._action[rows], reward, discount)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return stable name -> array; writing into the arrays restores the replay."""
@@ -186,13 +193,13 @@ class HostReplay:
     def _rows(self, environment: np.ndarray, position: np.ndarray) -> np.ndarray:
         return environment * self._slots + position % self._slots
 
-    def _windows(self, environment: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Return frames [B, K, ...]; before the episode's first frame that frame stands again."""
+    def _window_rows(self, environment: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Return rows [B, K]; before the episode's first frame that frame stands again."""
         rows = self._rows(environment, position)
         if self._stack == 1:
-            return self._frames[rows][:, np.newaxis]
+            return rows[:, np.newaxis]
         back = np.minimum(self._back, self._age[rows][:, np.newaxis])
-        return self._frames[self._rows(environment[:, np.newaxis], position[:, np.newaxis] - back)]
+        return self._rows(environment[:, np.newaxis], position[:, np.newaxis] - back)
 
     def _draw_positions(self, count: int, key: int, draw: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (environment, position in its ring's history) of transitions, [B] each."""

@@ -8,29 +8,28 @@ import tensorflow as tf
 
 from erlctl.environments.host.spaces import ActionSpace, ObservationSpace
 from erlctl.training.host_batch import Border
-from erlctl.training.host_replay import Batch
+from erlctl.training.host_replay import Batch, batch_frames
 
 
-def border_of(shape, stack, dtype=np.uint8):
+def border_of(shape, stack, n_step, dtype=np.uint8):
     none = np.zeros(0, np.float32)
     return Border(SimpleNamespace(
         observation=ObservationSpace(shape, np.dtype(dtype), 255.0, lambda x: x),
         action=ActionSpace(3, none, none, lambda x: x),
-    ), stack)
+    ), stack, batch_frames(stack, n_step))
 
 
+@pytest.mark.parametrize("n_step", [1, 3])
 @pytest.mark.parametrize("stack", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_frames_are_joined_on_the_last_axis(stack, channels, dtype):
-    border = border_of((5, 6, channels), stack, dtype)
+def test_frames_are_joined_on_the_last_axis(stack, channels, dtype, n_step):
+    border = border_of((5, 6, channels), stack, n_step, dtype)
     random = np.random.default_rng(stack)
-    frames, next_frames = random.integers(
-        0, 256, (2, 4, stack, 5, 6, channels)
-    ).astype(dtype)
-    batch = Batch(
-        frames, next_frames, np.arange(4) % 3, np.arange(4.0), np.array([1.0, 0.0, 0.5, 1.0])
-    )
+    width = stack + (1 if n_step == 1 else stack)
+    both = random.integers(0, 256, (4, width, 5, 6, channels)).astype(dtype)
+    frames, next_frames = both[:, :stack], both[:, -stack:]
+    batch = Batch(both, np.arange(4) % 3, np.arange(4.0), np.array([1.0, 0.0, 0.5, 1.0]))
     for updates in (1, 2):
         packed = border.pack(batch, updates)
         for array, spec in zip(packed, border.batch_signature(updates, 4 // updates), strict=True):

@@ -72,7 +72,7 @@ def test_a_batch_gives_the_same_update_as_in_the_compiled_program():
     packed = [tf.constant(part[0]) for part in host._border.pack(batch, 1)]
     transition = host._border.transition_of(packed)
     np.testing.assert_array_equal(transition.time_step.observation, batch.frames[:, 0])
-    np.testing.assert_array_equal(transition.next_time_step.observation, batch.next_frames[:, 0])
+    np.testing.assert_array_equal(transition.next_time_step.observation, batch.frames[:, 1])
     np.testing.assert_array_equal(transition.action_step.action, batch.action)
     np.testing.assert_array_equal(transition.next_time_step.reward, batch.reward)
     np.testing.assert_array_equal(transition.next_time_step.discount, batch.discount)
@@ -101,12 +101,13 @@ def test_only_a_terminal_has_discount_zero_and_no_transition_leads_over_an_end()
     program.advance(100)
     batch = program._replay.sample(500, key=0, draw=0)
     assert (batch.discount == 1).all()
-    np.testing.assert_array_equal(batch.frames[:, 0, 0], batch.next_frames[:, 0, 0])  # the episode
-    np.testing.assert_array_equal(batch.frames[:, 0, 1] + 1, batch.next_frames[:, 0, 1])  # the step
+    episode, step = batch.frames[..., 0], batch.frames[..., 1]
+    np.testing.assert_array_equal(episode[:, 0], episode[:, 1])
+    np.testing.assert_array_equal(step[:, 0] + 1, step[:, 1])
     program = make_program(host_run(fake("Counter", length=4)))
     program.advance(100)
     batch = program._replay.sample(500, key=0, draw=0)
-    np.testing.assert_array_equal(batch.discount == 0, batch.next_frames[:, 0, 1] == 4)
+    np.testing.assert_array_equal(batch.discount == 0, batch.frames[:, 1, 1] == 4)
 
 
 def test_where_the_chunks_are_cut_changes_nothing(cart_pole):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from erlctl.training.host_replay import HostReplay
+from erlctl.training.host_replay import HostReplay, batch_frames
 from tests.oracles.host_memory import ListOfTransitions
 
 GAMMA = 0.9
@@ -47,48 +47,54 @@ def by_name(oracle):
     return {item[0][-1][0]: item for item in oracle.transitions().values()}
 
 
-def check(batch, expected):
-    for row in range(len(batch.reward)):
-        frames, next_frames, action, reward, discount = expected[batch.frames[row, -1, 0]]
-        np.testing.assert_array_equal(batch.frames[row], frames)
-        np.testing.assert_array_equal(batch.next_frames[row], next_frames)
+def names_of(batch, stack):
+    """Return the unique number of each observation's newest frame."""
+    return batch.frames[:, stack - 1, 0]
+
+
+def check(batch, expected, stack, n_step):
+    assert batch.frames.shape[1] == batch_frames(stack, n_step)
+    for row, name in enumerate(names_of(batch, stack)):
+        frames, next_frames, action, reward, discount = expected[name]
+        np.testing.assert_array_equal(batch.frames[row, :stack], frames)
+        np.testing.assert_array_equal(batch.frames[row, -stack:], next_frames)
         assert batch.action[row] == action
         np.testing.assert_allclose(batch.reward[row], reward, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(batch.discount[row], discount, rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_step", [1, 3])
-@pytest.mark.parametrize("stack", [1, 4])
+@pytest.mark.parametrize("n_step", [1, 2, 3])
+@pytest.mark.parametrize("stack", [1, 2, 4])
 @pytest.mark.parametrize("steps", [5, 40])
 def test_every_sampled_transition_happened_and_every_one_is_sampled(steps, stack, n_step):
     replay, oracle = filled(steps, stack=stack, n_step=n_step)
     expected = by_name(oracle)
     batch = replay.sample(60 * len(expected), key=1, draw=0)
-    check(batch, expected)
+    check(batch, expected, stack, n_step)
     if n_step == 1:
-        assert set(batch.frames[:, -1, 0]) == set(expected)
+        assert set(names_of(batch, stack)) == set(expected)
     else:  # those of the newest n - 1 slots wait until it is certain what follows
-        assert len(set(batch.frames[:, -1, 0])) > 0.7 * len(expected)
+        assert len(set(names_of(batch, stack))) > 0.7 * len(expected)
 
 
-@pytest.mark.parametrize("n_step", [1, 3])
-@pytest.mark.parametrize("stack", [1, 4])
+@pytest.mark.parametrize("n_step", [1, 2, 3])
+@pytest.mark.parametrize("stack", [1, 2, 4])
 def test_what_is_overwritten_is_never_sampled_in_part(stack, n_step):
     replay, oracle = filled(400, capacity=60, stack=stack, n_step=n_step)
     expected = by_name(oracle)
     batch = replay.sample(3000, key=1, draw=0)
-    check(batch, expected)
+    check(batch, expected, stack, n_step)
     slots = 60 // 3
     newest = sorted(expected)[-slots * 3 :]
-    assert min(batch.frames[:, -1, 0]) >= newest[0] - 3 * (stack + n_step) * 3
-    assert len(set(batch.frames[:, -1, 0])) >= 0.6 * slots * 3
+    assert min(names_of(batch, stack)) >= newest[0] - 3 * (stack + n_step) * 3
+    assert len(set(names_of(batch, stack))) >= 0.6 * slots * 3
 
 
 def test_transitions_are_drawn_uniformly():
     replay, oracle = filled(30, num_envs=2)
     count = len(by_name(oracle))
     names, times = np.unique(
-        replay.sample(200 * count, key=3, draw=0).frames[:, -1, 0], return_counts=True
+        names_of(replay.sample(200 * count, key=3, draw=0), 1), return_counts=True
     )
     assert len(names) == count
     chi_squared = np.sum((times - 200) ** 2 / 200)

@@ -18,7 +18,7 @@ def test_rewards_are_changed_for_training_alone():
     assert (episodes.returns == 10.0).all()
     assert (program.evaluate(3)[0] == 10.0).all()
     batch = program._replay.sample(400, key=0, draw=0)
-    expected = [oracle.training_reward(step, 0.5, 1.2) for step in batch.next_frames[:, 0, 1]]
+    expected = [oracle.training_reward(step, 0.5, 1.2) for step in batch.frames[:, 1, 1]]
     np.testing.assert_allclose(batch.reward, expected, rtol=1e-6)
 
 
@@ -63,12 +63,13 @@ def test_the_network_sees_stacked_normalised_observations(normalising):
     key = normalising._keys[Stream.REPLAY]
     batch = normalising._replay.sample(8, key=key, draw=0)
     packed = normalising._sample(1, Stream.REPLAY, 0)
-    step = normalising._border.transition_of([tf.constant(part[0]) for part in packed]).time_step
+    seen = normalising._border.transition_of([tf.constant(part[0]) for part in packed])
     own = statistics(normalising)
     scaled = (batch.frames - own["normaliser/mean"]) / np.sqrt(own["normaliser/variance"] + 1e-8)
-    np.testing.assert_allclose(
-        step.observation, np.clip(scaled, -10, 10).reshape(8, 8), rtol=1e-5, atol=1e-5
-    )
+    for step, frames in ((seen.time_step, scaled[:, :2]), (seen.next_time_step, scaled[:, 1:])):
+        np.testing.assert_allclose(
+            step.observation, np.clip(frames, -10, 10).reshape(8, 8), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_a_saved_policy_normalises_by_itself(normalising, tmp_path):
