@@ -10,7 +10,7 @@ import click
 from erlctl.cli import options
 from erlctl.environments import registry
 from erlctl.errors import UnknownNameError
-from erlctl.launch.quiet import quieten_tensorflow
+from erlctl.launch.quiet import quieten_tensorflow, start_tensorflow
 
 if TYPE_CHECKING:
     from erlctl.environments.catalogue import CompiledEntry
@@ -92,6 +92,7 @@ def _details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
     if episodes:
         from erlctl.environments import inspection  # imports TensorFlow
 
+        start_tensorflow()
         play = inspection.play_compiled(entry.id, num_episodes=episodes, seed=seed)
         document["random_policy"] = _measured(play)
     return document

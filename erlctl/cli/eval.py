@@ -89,9 +89,9 @@ def _play_all(
     runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,
     video: Path | None,
 ) -> tuple[list[dict[str, Any]], list[str], ErlctlError | None]:
-    from erlctl.launch.quiet import quieten_tensorflow
+    from erlctl.launch.quiet import start_tensorflow
 
-    quieten_tensorflow()
+    start_tensorflow()
     from erlctl.runs.evaluate import Player
     from erlctl.training.factory import make_program
 
@@ -136,12 +136,9 @@ def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, vide
     name, arguments = run.environment.id, run.environment.kwargs
     if film.states:
         frames = (rendering.render_frame(name, state, arguments) for state in film.states)
-        rendering.write_video(frames, video, rendering.frames_per_second(name))
-    elif film.frames:
-        rendering.write_video(film.frames, video)
+        count = rendering.write_video(frames, video, rendering.frames_per_second(name))
     else:
-        raise ErlctlError(f"{name} draws no pictures, so there is no film of it")
-    count = len(film.states) or len(film.frames)
+        count = rendering.write_video(film.frames, video)
     options.talk(f"{video}: {count} frames, return {film.total:g}")
 
 

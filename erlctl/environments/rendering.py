@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,13 +61,17 @@ def frames_per_second(environment_id: str) -> int:
     return _FPS[registry.find(environment_id).drawing]
 
 
-def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> None:
+def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> int:
     """Write frames of equal size as GIF or, with the extra `video`, as MP4, by the file's suffix.
+
+    Returns:
+        How many they were.
 
     Raises:
         ErlctlError: The suffix is another one, there is no frame, or MP4 cannot be written here.
     """
-    iterator = iter(frames)
+    count = itertools.count()
+    iterator = (frame for frame, _ in zip(frames, count))  # noqa: B905 - count has no end
     first = next(iterator, None)
     if first is None:
         raise ErlctlError(f"no frames for {path}", fix="film at least one step")
@@ -77,6 +82,7 @@ def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     _WRITERS[path.suffix.lower()](first, iterator, path, fps)
+    return next(count)
 
 
 def _write_gif(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -20,19 +21,20 @@ from erlctl.training.seeding import Stream
 PolicyName = Literal["evaluation", "collect", "greedy"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Film:
     """One episode to be drawn.
 
     Attributes:
         states: The environment's state before each step and at the end, name -> array.
-        total: Undiscounted return.
-        frames: Pictures that a host environment drew itself, uint8 [H, W, 3]; then no states.
+        total: Undiscounted return; where there are frames, known when the last one was taken.
+        frames: Pictures that a host environment draws itself while it is played, uint8 [H, W, 3],
+            to be taken once; then no states.
     """
 
     states: list[dict[str, np.ndarray]]
     total: float
-    frames: list[np.ndarray] = field(default_factory=list)
+    frames: Iterable[np.ndarray] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow as tf
 from erlctl.agents.policies import Clock
 from erlctl.environments.host.base import VectorEnvironment
 from erlctl.environments.host.make import make_vector
-from erlctl.errors import EnvironmentFault
+from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.spec.schema import RunSpec
 from erlctl.training.evaluator import Evaluator, Film, PolicyName
 from erlctl.training.host_batch import Border
@@ -67,18 +69,29 @@ class HostEvaluator(Evaluator):
         return np.array(returns, np.float64), np.array(lengths, np.int64)
 
     def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return the frames of one episode; the last is that before the environment restarts."""
+        """Return one episode, played while its frames are taken: a whole game may have gigabytes.
+
+        The last frame is that before the environment restarts.
+        """
+        film = Film([], math.nan)
+        film.frames = self._played(film, seed, policy)
+        return film
+
+    def _played(self, film: Film, seed: int, policy: PolicyName) -> Iterator[np.ndarray]:
         vector = make_vector(self._run.environment, 1, draws=True)
-        self._reseed(seed)
         try:
+            self._reseed(seed)
             game = _Game(self, vector, policy)
-            frames = [vector.render()]
-            while not game.step()[0]:
-                frames.append(vector.render())
-            total, _ = game.take(0)
+            is_over = False
+            while not is_over:
+                picture = vector.render()
+                if picture is None:
+                    raise ErlctlError(f"{vector.environment} draws no pictures")
+                yield picture
+                is_over = bool(game.step()[0])
+            film.total, _ = game.take(0)
         finally:
             vector.close()
-        return Film([], total, [frame for frame in frames if frame is not None])
 
     def close(self) -> None:
         """End every environment."""

@@ -65,7 +65,7 @@ def test_unknown_environments_are_refused():
 def test_a_gif_has_every_frame(tmp_path):
     frames = [np.full((8, 8, 3), value, np.uint8) for value in (0, 100, 200)]
     path = tmp_path / "new" / "film.gif"
-    rendering.write_video(iter(frames), path, fps=10)
+    assert rendering.write_video(iter(frames), path, fps=10) == 3
     with Image.open(path) as film:
         assert film.n_frames == 3
         assert film.info["duration"] == 100

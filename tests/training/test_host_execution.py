@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from erlctl import spec
@@ -127,3 +128,18 @@ def test_atari_is_played_as_in_dopamine():
     assert (vector.observation.shape, config.stack_num) == ((84, 84, 1), 1)
     assert not config.reward_clip
     vector.close()
+
+
+@pytest.mark.parametrize(("name", "shape"), [
+    ("Breakout-v5", (210, 160, 3)), ("CartPole-v1", (400, 600, 3)),
+])
+def test_envpool_draws_what_is_filmed(name, shape):
+    pytest.importorskip("envpool")
+    section = {"id": name, "backend": "envpool"}
+    program = make_program(host_run(section, wrappers={"time_limit": 4}))
+    film = program.film(seed=0, policy="greedy")
+    frames = list(film.frames)
+    assert [frame.shape for frame in frames] == [shape] * 4
+    assert any((frame != frames[0]).any() for frame in frames)
+    assert np.isfinite(film.total)
+    program.close()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.errors import EnvironmentFault
+from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.training.factory import make_program
 from erlctl.training.host_program import HostProgram
 from erlctl.training.program import Program
@@ -235,5 +235,22 @@ def test_images_stay_bytes_and_are_scaled_by_the_network():
     assert (program._replay._reward[: program._replay.num_stored] <= 1.0).all()
     assert (program.evaluate(3)[0] == 400.0).all()
     film = program.film(seed=0, policy="greedy")
-    assert film.frames[0].shape == (8, 8, 3)
-    assert (len(film.frames), film.total) == (4, 400.0)
+    frames = list(film.frames)
+    assert frames[0].shape == (8, 8, 3)
+    assert (len(frames), film.total) == (4, 400.0)
+
+
+def test_what_draws_nothing_cannot_be_filmed():
+    film = make_program(host_run(fake("Counter"))).film(seed=0, policy="greedy")
+    with pytest.raises(ErlctlError, match=r"Counter draws no pictures"):
+        next(iter(film.frames))
+
+
+def test_a_fault_in_render_is_told(monkeypatch):
+    def render(self, mode):
+        raise OSError("no display")
+
+    monkeypatch.setattr("tests.environments.host.fakes.Counter.render", render)
+    film = make_program(host_run(fake("Counter"))).film(seed=0, policy="greedy")
+    with pytest.raises(EnvironmentFault, match="Counter raised OSError in render: no display"):
+        next(iter(film.frames))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from erlctl.environments.host import packages
+from erlctl.environments.host import drawing, packages
 from erlctl.environments.host.base import HostStep, VectorEnvironment
 from erlctl.environments.host.spaces import action_space, observation_space
 from erlctl.errors import EnvironmentFault
@@ -39,13 +39,16 @@ class EnvPoolVector(VectorEnvironment):
     Args:
         section: Id, keyword arguments and wrappers.
         num_envs: N.
+        draws: Whether `render` will be asked for.
 
     Raises:
         UnknownNameError: EnvPool has no such environment.
-        EnvironmentFault: It cannot be made.
+        EnvironmentFault: It cannot be made, or not be drawn here.
     """
 
-    def __init__(self, section: EnvironmentSection, num_envs: int) -> None:
+    def __init__(
+        self, section: EnvironmentSection, num_envs: int, *, draws: bool = False
+    ) -> None:
         envpool = packages.load("envpool")
         self.environment, self.num_envs = section.id, num_envs
         self._options = {**_DEFAULTS, **section.kwargs}
@@ -56,6 +59,10 @@ class EnvPoolVector(VectorEnvironment):
             self._take_over_atari()
         if section.wrappers.time_limit is not None:
             self._options["max_episode_steps"] = section.wrappers.time_limit
+        self._draws = draws
+        if draws:
+            drawing.require(section.id, self._options)
+            self._options.update(drawing.MODE)
         self._pool, space, actions = self._make(np.arange(num_envs))
         limit = getattr(self._pool.spec.config, "max_episode_steps", _NO_LIMIT)
         self.time_limit = None if limit == _NO_LIMIT else limit
@@ -135,6 +142,10 @@ class EnvPoolVector(VectorEnvironment):
             observation = np.moveaxis(observation, 1, -1)
         with np.errstate(over="ignore"):
             return observation.astype(self.observation.dtype, copy=False)
+
+    def render(self) -> np.ndarray | None:
+        """Return a picture of the first environment."""
+        return self._pool.render()[0] if self._draws else None
 
     def close(self) -> None:
         """End everything."""

@@ -114,7 +114,13 @@ class InlineVector(VectorEnvironment):
 
     def render(self) -> np.ndarray | None:
         """Return a picture of the first environment."""
-        return self._singles[0].render()
+        try:
+            return self._singles[0].render()
+        except NotImplementedError:  # how Gym's environments say that they draw nothing
+            return None
+        except (Exception, SystemExit) as error:  # whatever an environment does wrong
+            problem = f"raised {type(error).__name__} in render: {error}"
+            raise EnvironmentFault(self.environment, problem) from error
 
     def close(self) -> None:
         """End everything."""

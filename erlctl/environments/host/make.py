@@ -37,7 +37,7 @@ def make_vector(
     if backend == "envpool":
         from erlctl.environments.host.envpool import EnvPoolVector
 
-        vector: VectorEnvironment = EnvPoolVector(section, num_envs)
+        vector: VectorEnvironment = EnvPoolVector(section, num_envs, draws=draws)
     elif section.vectorise == "subprocess" and not draws:
         from erlctl.environments.host.subprocess import SubprocessVector
 
