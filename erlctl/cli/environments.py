@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from erlctl.cli import options
+from erlctl.cli import options, trust
 from erlctl.environments import registry
-from erlctl.errors import UnknownNameError
 from erlctl.launch.quiet import quieten_tensorflow, start_tensorflow
+from erlctl.spec.schema import Backend, EnvironmentSection
 
 if TYPE_CHECKING:
     from erlctl.environments.catalogue import CompiledEntry
@@ -22,30 +24,38 @@ _BACKENDS = {
     "gymnasium": ("gymnasium", "pip install 'erlctl[gymnasium]'", "gym's maintained successor"),
     "envpool": ("envpool", "pip install 'erlctl[envpool]'", "Atari, Box2D, MuJoCo in C++"),
 }
+_SPACE_WIDTH = 120  # of a space in its library's words, which may list every bound
 _COLUMNS = ["environment", "time_limit", "threshold", "observation", "action", "summary"]
 
 
 @click.command()
 @click.argument("environment_id", metavar="[ID]", required=False)
+@click.option("--backend", type=click.Choice(["compiled", *_BACKENDS, "python"]),
+              help="Whose environment ID is; default: the first that has it.")
 @click.option("--episodes", type=click.IntRange(min=0), default=100, show_default=True,
               help="Episodes of the random policy that is measured with ID; 0 measures nothing.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="Seed of the random policy and its environments.")
+@trust.trust_option
 @options.format_option()
-def environments(environment_id: str | None, episodes: int, seed: int, fmt: str) -> None:
+def environments(
+    environment_id: str | None, backend: Backend | None, episodes: int, seed: int,
+    trusted: tuple[str, ...], fmt: str,
+) -> None:
     """List the compiled environments and the installed host backends, or explain ID.
 
     With ID: spaces, limits, reward threshold, keyword arguments, source, and the return of a
     uniformly random policy, measured now.
 
     \b
-    Example:
+    Examples:
       erlctl environments MinAtar/Breakout-v1
+      erlctl environments LunarLander-v2 --backend envpool
     """
     if environment_id is None:
         _echo_list(fmt)
         return
-    document = _details(environment_id, episodes, seed)
+    document = _details(environment_id, backend, episodes, seed, trusted)
     if fmt == "json":
         options.echo_json(document)
     else:
@@ -76,12 +86,20 @@ def _summary(entry: CompiledEntry) -> dict[str, Any]:
     }
 
 
-def _details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
+def _details(
+    environment_id: str, backend: Backend | None, episodes: int, seed: int, trusted: Iterable[str]
+) -> dict[str, Any]:
+    from erlctl.environments import inspection
+
     quieten_tensorflow()
-    try:
-        entry = registry.find(environment_id)
-    except UnknownNameError:
-        return _gym_details(environment_id, episodes, seed)
+    names = [backend] if backend else inspection.find_backends(environment_id)
+    if names == ["compiled"]:
+        return _compiled_details(registry.find(environment_id), episodes, seed)
+    trust.require([EnvironmentSection(id=environment_id, backend=names[0])], trusted)
+    return _host_details(environment_id, names, episodes, seed)
+
+
+def _compiled_details(entry: CompiledEntry, episodes: int, seed: int) -> dict[str, Any]:
     document = {
         **_summary(entry), "source": entry.source, "aliases": list(entry.aliases),
         "arguments": [
@@ -90,7 +108,7 @@ def _details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
         ],
     }
     if episodes:
-        from erlctl.environments import inspection  # imports TensorFlow
+        from erlctl.environments import inspection
 
         start_tensorflow()
         play = inspection.play_compiled(entry.id, num_episodes=episodes, seed=seed)
@@ -98,22 +116,40 @@ def _details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
     return document
 
 
-def _gym_details(environment_id: str, episodes: int, seed: int) -> dict[str, Any]:
+def _host_details(
+    environment_id: str, names: Sequence[Backend], episodes: int, seed: int
+) -> dict[str, Any]:
     from erlctl.environments import inspection
+    from erlctl.environments.host import packages
 
-    environment = inspection.make_gym(environment_id)
-    spec = environment.spec
-    document = {
-        "environment": spec.id, "backend": "gym", "time_limit": spec.max_episode_steps,
-        "threshold": spec.reward_threshold, "observation": str(environment.observation_space),
-        "action": str(environment.action_space), "summary": "not compiled: steps on the host",
-        "source": f"gym, {spec.entry_point}", "aliases": [], "arguments": [],
+    backend, vector = inspection.make_host(environment_id, names)
+    threshold, source = (None, "your own module") if backend == "python" else packages.facts(
+        backend, environment_id
+    )
+    observation, action = vector.observation, vector.action
+    shape = list(observation.shape)
+    stack = f", {vector.frame_stack} stacked" if vector.frame_stack > 1 else ""
+    chosen = f"discrete {action.num_actions}" if action.num_actions else (
+        f"float32 {list(action.low.shape)}"
+    )
+    document: dict[str, Any] = {
+        "environment": environment_id, "backend": backend, "time_limit": vector.time_limit,
+        "threshold": threshold, "source": source, "aliases": [], "arguments": [],
+        "observation": f"{observation.dtype} {shape}{stack}, from {_short(observation.native)}",
+        "action": f"{chosen}, from {_short(action.native)}",
+        "summary": f"steps on the host: write `backend: {backend}`",
     }
-    if episodes:
-        play = inspection.play_gym(environment, num_episodes=episodes, seed=seed)
-        document["random_policy"] = _measured(play)
-    environment.close()
+    try:
+        if episodes:
+            play = inspection.play_host(vector, num_episodes=episodes, seed=seed)
+            document["random_policy"] = _measured(play)
+    finally:
+        vector.close()
     return document
+
+
+def _short(space: str) -> str:
+    return textwrap.shorten(space, _SPACE_WIDTH, placeholder=" ...")
 
 
 def _measured(play: RandomPlay) -> dict[str, Any]:

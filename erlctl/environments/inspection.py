@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from erlctl.environments import registry
-from erlctl.errors import ErlctlError, UnknownNameError
+from erlctl.environments.host import backends, packages
+from erlctl.environments.host.base import VectorEnvironment
+from erlctl.environments.host.make import make_vector
+from erlctl.errors import EnvironmentFault, ErlctlError, UnknownNameError
+from erlctl.spec.schema import Backend, EnvironmentSection
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -82,44 +86,65 @@ def random_actions(environment: CompiledEnvironment, generator: tf.random.Genera
     return low + (high - low) * generator.uniform(shape)
 
 
-def make_gym(environment_id: str) -> Any:
-    """Return an environment from gym's registry.
+def find_backends(environment_id: str) -> list[Backend]:
+    """Return the backends that have an id: compiled alone, else what is installed of the others.
 
     Raises:
-        UnknownNameError: Gym does not know the id either; names the nearest compiled one.
-        ErlctlError: Gym knows it but cannot make it here.
+        UnknownNameError: None has it; names similar ids of all.
+        ErlctlError: The id names code, so that it says nothing about the backend.
     """
-    import gym
-
-    try:
-        gym.spec(environment_id)
-    except gym.error.Error as error:
-        raise UnknownNameError("environment", environment_id, registry.COMPILED) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about newer versions of the environment
-            return gym.make(environment_id)
-    except Exception as error:
+    if ":" in environment_id:
         raise ErlctlError(
-            f"gym knows {environment_id} but cannot make it: {error}",
-            fix="install what the message names",
-        ) from error
+            f"{environment_id} may be of several backends",
+            fix="add --backend python for a module's factory, or the package that registers it",
+        )
+    if backends.is_compiled(environment_id):
+        return ["compiled"]
+    installed = [cast(Backend, name) for name in backends.PACKAGES if backends.is_installed(name)]
+    if found := [name for name in installed if packages.has(name, environment_id)]:
+        return found
+    known = [*registry.COMPILED, *(i for name in installed for i in packages.known_ids(name))]
+    raise UnknownNameError(
+        "environment", environment_id,
+        packages.similar(known, environment_id) or registry.COMPILED,
+    )
 
 
-def play_gym(environment: Any, *, num_episodes: int, seed: int) -> RandomPlay:
-    """Play up to `num_episodes` episodes of a gym environment, 20,000 steps at most."""
-    environment.action_space.seed(seed)
-    environment.reset(seed=seed)
+def make_host(
+    environment_id: str, names: Sequence[Backend]
+) -> tuple[Backend, VectorEnvironment]:
+    """Return the first of some backends that can make an environment here, and one of it.
+
+    Raises:
+        ErlctlError: None can; what the first said.
+    """
+    faults = []
+    for name in names:
+        try:
+            return name, make_vector(EnvironmentSection(id=environment_id, backend=name), 1)
+        except EnvironmentFault as fault:  # registered, but a package that it needs is missing
+            faults.append(fault)
+    raise faults[0]
+
+
+def play_host(vector: VectorEnvironment, *, num_episodes: int, seed: int) -> RandomPlay:
+    """Play up to `num_episodes` episodes of a vector of one, 20,000 steps at most."""
+    draws, action = np.random.default_rng(seed), vector.action
+    vector.reset(draws.integers(2**31, size=1).astype(np.uint32))
     returns, lengths = [0.0], [0]
     begin = time.perf_counter()
     for _ in range(_HOST_STEPS):
-        _, reward, done, _ = environment.step(environment.action_space.sample())
-        returns[-1] += float(reward)
+        chosen = (
+            draws.integers(action.num_actions, size=1, dtype=np.int32) if action.num_actions
+            else draws.uniform(action.low, action.high, (1, *action.low.shape)).astype(np.float32)
+        )
+        step = vector.step(chosen)
+        returns[-1] += float(step.reward[0])
         lengths[-1] += 1
-        if done and len(returns) == num_episodes:
+        is_over = step.terminated[0] or step.truncated[0]
+        if is_over and len(returns) == num_episodes:
             break
-        if done:
-            environment.reset()
+        if is_over:
             returns.append(0.0)
             lengths.append(0)
     else:

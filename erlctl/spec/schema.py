@@ -50,6 +50,7 @@ VARIANT = Text(
 )
 ENVIRONMENT_ID = Text(r"[^\s\x00-\x1f]{1,200}", "a name without spaces")
 Scalar = bool | int | float | str | None
+Backend = Literal["auto", "compiled", "gym", "gymnasium", "envpool", "python"]
 
 AlgorithmSection = Annotated[Algorithm, Choice("algorithm", "algorithm")]
 NetworkSection = Annotated[Options, Choice("network", "type")]
@@ -61,7 +62,7 @@ class EnvironmentSection(Options):
     """Which environment, where it runs, how many side by side."""
 
     id: str = option(doc="Name, as in Gym: CartPole-v1.", domain=ENVIRONMENT_ID)
-    backend: Literal["auto", "compiled", "gym", "gymnasium", "envpool", "python"] = option(
+    backend: Backend = option(
         "auto", "Where it runs; auto takes the compiled one where it exists."
     )
     num_envs: int = option(1, "Environments stepped side by side.", domain=AT_LEAST_ONE)

@@ -45,14 +45,27 @@ def has(backend: str, environment_id: str) -> bool:
     return ":" in environment_id or environment_id in known_ids(backend)
 
 
-def unknown(backend: str, environment_id: str) -> UnknownNameError:
-    """Return the error for an id that a backend does not know; names similar ones only.
+def facts(backend: str, environment_id: str) -> tuple[float | None, str]:
+    """Return (reward threshold or None, where the environment comes from) of a known id."""
+    package = load(backend)
+    if backend == "envpool":
+        return package.make_spec(environment_id).reward_threshold, "EnvPool"
+    spec = package.spec(environment_id)
+    return spec.reward_threshold, f"{backend}, {spec.entry_point}"
 
-    EnvPool alone has more than a thousand.
-    """
+
+def unknown(backend: str, environment_id: str) -> UnknownNameError:
+    """Return the error for an id that a backend does not know."""
     known = known_ids(backend)
+    return UnknownNameError(
+        f"{backend} environment", environment_id,
+        similar(known, environment_id) or sorted(known)[:_MAX_NAMED],
+    )
+
+
+def similar(known: Collection[str], environment_id: str) -> list[str]:
+    """Return known ids that an unknown one may mean, a few: EnvPool has more than a thousand."""
     stem = environment_id.partition("-")[0].lower()
     close = difflib.get_close_matches(environment_id, known, n=_MAX_NAMED, cutoff=0.5)
-    similar = dict.fromkeys([*close, *(name for name in known if stem in name.lower())])
-    named = list(similar)[:_MAX_NAMED] or sorted(known)[:_MAX_NAMED]
-    return UnknownNameError(f"{backend} environment", environment_id, named)
+    found = dict.fromkeys([*close, *(name for name in known if stem in name.lower())])
+    return list(found)[:_MAX_NAMED]

@@ -6,6 +6,7 @@ their classes and by their attributes, so that none of the packages has to be in
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,12 +29,14 @@ class ObservationSpace:
         high: Largest value; matters for uint8, where 1 means "not an image".
         convert: Environment's observation -> array of `shape` and `dtype`; raises ValueError or
             TypeError where it is something else.
+        native: The environment's own words for the space.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     high: float
     convert: Convert
+    native: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,14 @@ class ActionSpace:
         low: Lower bounds of a continuous action, float32 [...].
         high: Upper bounds.
         convert: One agent's action -> what the environment takes.
+        native: The environment's own words for the space.
     """
 
     num_actions: int
     low: np.ndarray
     high: np.ndarray
     convert: Callable[[Any], Any]
+    native: str = ""
 
 
 def refuse(environment: str, what: str, space: object, expected: str) -> ErlctlError:
@@ -73,10 +78,12 @@ def observation_space(space: Any, environment: str) -> ObservationSpace:
     """
     kind = _kind(space)
     if kind in ("dict", "tuple"):
-        return _joined(space, kind, environment)
-    if kind not in _READERS:
+        read = _joined(space, kind, environment)
+    elif kind in _READERS:
+        read = _READERS[kind](space, environment)
+    else:
         raise refuse(environment, "observation", space, _OBSERVATIONS)
-    return _READERS[kind](space, environment)
+    return dataclasses.replace(read, native=str(space))
 
 
 def action_space(space: Any, environment: str) -> ActionSpace:
@@ -88,7 +95,7 @@ def action_space(space: Any, environment: str) -> ActionSpace:
     kind, nothing = _kind(space), np.zeros(0, np.float32)
     if kind == "discrete":
         count, start = _size(space), _start(space)
-        return ActionSpace(count, nothing, nothing, lambda action: int(action) + start)
+        return ActionSpace(count, nothing, nothing, lambda action: int(action) + start, str(space))
     low, high = _bounds(space) if kind == "box" else (None, None)
     if low is None or high is None or np.dtype(space.dtype).kind != "f":
         raise refuse(environment, "action", space, _ACTIONS)
@@ -97,7 +104,7 @@ def action_space(space: Any, environment: str) -> ActionSpace:
     dtype = np.dtype(space.dtype)
     return ActionSpace(
         0, low.astype(np.float32), high.astype(np.float32),
-        lambda action: np.asarray(action, dtype),
+        lambda action: np.asarray(action, dtype), str(space),
     )
 
 
