@@ -108,6 +108,8 @@ class _Pool:
                     self._stop(TIME_BUDGET)
                 if self._stop_deadline is not None and now > self._stop_deadline:
                     self._kill_all()
+                for worker in self._workers:
+                    worker.kill_if_hung()
                 self._on_event({"event": "refresh"})
         finally:
             self._kill_all()

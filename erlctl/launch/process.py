@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import erlctl
+from erlctl.environments.host import watch
+from erlctl.errors import EnvironmentFault
 from erlctl.launch.queue import Task
 
 # One thread for each operation: a pool of them makes small programs four times slower.
@@ -78,13 +80,18 @@ class WorkerProcess:
         self.was_ready = False
         self._partial = b""
         self._said = b""
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=worker_environment(cores),
-            start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
-            bufsize=0,
-        )
+        self._fault: EnvironmentFault | None = None
+        self._watch, fd, variables = watch.for_child()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=worker_environment(cores) | variables, pass_fds=[fd],
+                start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
+                bufsize=0,
+            )
+        finally:
+            os.close(fd)
         self.events_fd = self._pipe(self._process.stdout)
         self.stderr_fd = self._pipe(self._process.stderr)
 
@@ -119,6 +126,20 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have started
 
+    def kill_if_hung(self) -> None:
+        """End it if its environments should have come back and nothing in it could say so."""
+        doing = self._watch.overdue()
+        if doing is None or self.task is None or self._fault:
+            return
+        environment = self.task.run.environment
+        self._fault = EnvironmentFault(
+            environment.id,
+            f"has not come back after {environment.step_timeout:g} s, in compiled code that cannot "
+            "be interrupted; its process was ended, the last checkpoint is there",
+            step=_row(doing.steps), action=_row(doing.actions),
+        )
+        self.kill()
+
     def _send(self, message: Mapping[str, Any]) -> None:
         fd = cast(BinaryIO, self._process.stdin).fileno()
         line = json.dumps(message).encode() + b"\n"
@@ -152,7 +173,7 @@ class WorkerProcess:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 cast(BinaryIO, stream).close()
-        return death(code, self._said.decode(errors="replace"))
+        return str(self._fault or death(code, self._said.decode(errors="replace")))
 
 
 def death(code: int, said: str) -> str:
@@ -164,6 +185,11 @@ def death(code: int, said: str) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}{last_words}"
     return f"the worker process ended with code {code}{last_words}"
+
+
+def _row(values: list[Any]) -> Any:
+    """Return one value alone, several as a list, none as None."""
+    return values[0] if len(values) == 1 else values or None
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

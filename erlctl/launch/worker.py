@@ -29,6 +29,7 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from erlctl import spec
+from erlctl.environments.host import watch
 from erlctl.errors import ErlctlError, MemoryLimitError
 from erlctl.launch import memory
 from erlctl.launch.listen import heard_signals
@@ -175,6 +176,7 @@ def serve(
         load: Returns (execute, program factory); the real ones, which import TensorFlow, by
             default. Called after the worker listens, because it takes seconds.
     """
+    watch.adopt()
     tasks_file, emit = _take_over_pipes()
     stop = StopRequest()
     for number in heard_signals():

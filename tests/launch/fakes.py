@@ -2,7 +2,7 @@
 
 Started as a script it is a worker around that fake; `FAKE_TROUBLE` says what goes wrong in whom:
 `<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, leak, once-kill, print,
-deaf.
+deaf, stuck.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from erlctl import spec
+from erlctl.environments.host import watch
 from erlctl.errors import DivergedError
 from erlctl.launch import worker
 from erlctl.runs.layout import RunPaths
@@ -95,6 +98,9 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
         return
     if trouble == "leak":
         _LEAKED.append(b"x" * 300_000_000)
+    if trouble == "stuck":
+        watch.own.begin(0.1, np.array([step]), np.array([1]))
+        time.sleep(3600)
     if trouble == "raise":
         raise RuntimeError("the environment broke\nin two lines")
     if trouble == "exit":

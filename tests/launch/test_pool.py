@@ -46,6 +46,7 @@ def test_results_stand_in_the_order_asked_for(make_batch):
         ("exit", "failed", "the environment gave up", 3),
         ("diverge", "diverged", "not finite", 4),
         ("kill", "failed", "killed by SIGKILL (out of memory?)", 3),
+        ("stuck", "failed", "CartPole-v1 (step 3, action 1) has not come back after 60 s", 3),
     ],
 )
 def test_one_bad_run_does_not_stop_the_others(

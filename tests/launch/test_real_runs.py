@@ -104,6 +104,44 @@ def test_a_killed_worker_fails_its_run_alone_and_the_next_line_mends_it(start, t
     assert [row["status"] for row in rows(out)] == ["complete", "skipped"]
 
 
+STUCK = """
+name: stuck
+environment:
+  id: tests.environments.host.fakes:Counter
+  backend: python
+  step_timeout: 0.5
+  kwargs: {length: 300}
+agent: {algorithm: dqn}
+network: {type: mlp, hidden: [16]}
+training: {steps: 400, learning_starts: 100, batch_size: 16}
+checkpoint: {every: 100}
+evaluation: {every: 100000, episodes: 1}
+sweep: {environment.kwargs.fault: ["", lock], environment.kwargs.at: [250]}
+seeds: [0]
+"""
+
+
+def test_compiled_code_that_never_returns_fails_its_run_alone(tmp_path):
+    (tmp_path / "spec.yaml").write_text(STUCK)
+    done = subprocess.run(
+        [sys.executable, "-m", "erlctl", "train", "spec.yaml", "--format", "json", "--jobs", "1",
+         "--trust", "tests"],
+        cwd=tmp_path, text=True, capture_output=True, check=False, timeout=120,
+        env=worker_environment() | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    found = {str(row["run"]): row for row in rows(done.stdout)}
+    assert sorted(row["status"] for row in found.values()) == ["complete", "failed"], done.stderr
+    (failed,) = [row for row in found.values() if row["status"] == "failed"]
+    assert "Counter (step 250, action " in failed["reason"]
+    assert "has not come back after 0.5 s, in compiled code" in failed["reason"]
+    (paths,) = [
+        paths for paths in find_runs([tmp_path / "runs"]).runs
+        if read_run_json(paths)["status"] == "failed"
+    ]
+    assert read_run_json(paths)["reason"] == failed["reason"]
+    assert (paths.checkpoints / "000000200").is_dir()
+
+
 @pytest.mark.parametrize("algorithm", ["munchausen_dqn", "dual_averaging_vi"])
 def test_graph_mode_gives_the_same_bytes_on_one_core_as_on_two(tmp_path, algorithm):
     path = tmp_path / "spec.yaml"

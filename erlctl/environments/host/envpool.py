@@ -13,6 +13,7 @@ import numpy as np
 from erlctl.environments.host import drawing, packages
 from erlctl.environments.host.base import HostStep, VectorEnvironment
 from erlctl.environments.host.spaces import action_space, observation_space
+from erlctl.environments.host.watchdog import Hung, time_limit
 from erlctl.errors import EnvironmentFault
 from erlctl.spec.schema import EnvironmentSection
 
@@ -77,6 +78,7 @@ class EnvPoolVector(VectorEnvironment):
         self.action = action_space(actions, section.id)
         self._first_action, self._action_dtype = getattr(actions, "start", 0), actions.dtype
         self._elapsed = np.zeros(num_envs, np.int64)
+        self._timeout = section.step_timeout
 
     def _take_over_atari(self) -> None:
         self.frame_stack = int(self._options.pop("stack_num", _ATARI_STACK))
@@ -103,21 +105,26 @@ class EnvPoolVector(VectorEnvironment):
         self._pool.close()
         self._pool, _, _ = self._make(seeds)
         self._elapsed[:] = 0
-        return self._rows(self._pool.reset()[0])
+        with time_limit(self._timeout):
+            return self._rows(self._pool.reset()[0])
 
     def step(self, actions: np.ndarray) -> HostStep:
         """Step every environment; those whose episode ends begin the next one at once."""
         self._elapsed += 1
         try:
-            observation, reward, terminated, truncated, _ = self._pool.step(
-                (actions + self._first_action).astype(self._action_dtype)
-            )
-            final = now = self._rows(observation)
-            ended = terminated | truncated
-            if ended.any():
-                now = final.copy()
-                first, info = self._pool.reset(ended.nonzero()[0])
-                now[info["env_id"]] = self._rows(first)
+            with time_limit(self._timeout, self._elapsed, actions):
+                observation, reward, terminated, truncated, _ = self._pool.step(
+                    (actions + self._first_action).astype(self._action_dtype)
+                )
+                final = now = self._rows(observation)
+                ended = terminated | truncated
+                if ended.any():
+                    now = final.copy()
+                    first, info = self._pool.reset(ended.nonzero()[0])
+                    now[info["env_id"]] = self._rows(first)
+        except Hung as error:
+            problem = f"has not come back from step after {self._timeout:g} s"
+            raise EnvironmentFault(self.environment, problem, action=actions.tolist()) from error
         except (Exception, SystemExit) as error:  # whatever an environment does wrong
             problem = f"raised {type(error).__name__} in step: {error}"
             raise EnvironmentFault(self.environment, problem, action=actions.tolist()) from error

@@ -91,7 +91,8 @@ class InlineVector(VectorEnvironment):
     ) -> None:
         index = 0
         try:
-            with time_limit(self._timeout):
+            steps = None if actions is None else self._elapsed
+            with time_limit(self._timeout, steps, actions):
                 for index in range(self.num_envs):
                     function(index)
         except Hung as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -82,8 +83,18 @@ def _go_deaf(result):
     return _sleep(result)
 
 
+def _lock(result):
+    """Wait for ever in compiled code that keeps Python's lock: no handler and no thread runs."""
+    mutex = ctypes.create_string_buffer(64)
+    lock = ctypes.PyDLL(None).pthread_mutex_lock
+    lock(mutex)
+    lock(mutex)
+    return result
+
+
 _FAULTS = {
     "deaf": _go_deaf,
+    "lock": _lock,
     "raise": _raise,
     "exit": lambda result: sys.exit(3),
     "die": lambda result: os._exit(7),
