@@ -89,7 +89,9 @@ def original(environment_id: str) -> Callable[[float], float] | None:
         return minatar(GAMES[environment_id.removeprefix("MinAtar/").removesuffix("-v1")])
     if registry.find(environment_id).drawing != "gym":
         return None
-    environment = inspection.make_gym(environment_id)
+    import gym
+
+    environment = gym.make(environment_id)
     return lambda seconds: gym_rate(environment, seconds)
 
 

@@ -1,13 +1,14 @@
 """Runs of host environments from start to run directory: faults, resume, what is told."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from erlctl import spec
-from erlctl.errors import ErlctlError
+from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.runs.tables import read_table
@@ -143,3 +144,46 @@ def test_envpool_draws_what_is_filmed(name, shape):
     assert any((frame != frames[0]).any() for frame in frames)
     assert np.isfinite(film.total)
     program.close()
+
+
+class Slow:
+    """A pool that takes its time, or breaks."""
+
+    def __init__(self, pool, seconds=0.0):
+        self.pool, self.seconds = pool, seconds
+
+    def __getattr__(self, name):
+        return getattr(self.pool, name)
+
+    def reset(self, *args):
+        time.sleep(self.seconds)
+        return self.pool.reset(*args)
+
+    def step(self, actions):
+        if not self.seconds:
+            raise RuntimeError("lost contact")
+        time.sleep(self.seconds)
+
+
+def test_faults_of_envpool_name_step_and_action(monkeypatch):
+    pytest.importorskip("envpool")
+    from erlctl.environments.host.make import make_vector
+    from erlctl.spec.schema import EnvironmentSection
+
+    section = EnvironmentSection(id="CartPole-v1", backend="envpool", step_timeout=0.3)
+    vector = make_vector(section, 2)
+    vector.reset(np.array([1, 2]))
+    actions = np.array([1, 0], np.int32)
+    vector.step(actions)
+    pool = vector._pool
+    where = r"CartPole-v1 \(step \[{0}, {0}\], action \[1, 0\]\)"
+    vector._pool = Slow(pool)
+    with pytest.raises(EnvironmentFault, match=where.format(2) + " raised RuntimeError in step"):
+        vector.step(actions)
+    vector._pool = Slow(pool, 5)
+    with pytest.raises(EnvironmentFault, match=where.format(3) + " has not come back from step"):
+        vector.step(actions)
+    monkeypatch.setattr(vector, "_make", lambda seeds: (Slow(pool, 5), None, None))
+    vector._pool = pool
+    with pytest.raises(EnvironmentFault, match=r"CartPole-v1 has not come back from reset"):
+        vector.reset(np.array([1, 2]))

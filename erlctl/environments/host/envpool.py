@@ -105,8 +105,11 @@ class EnvPoolVector(VectorEnvironment):
         self._pool.close()
         self._pool, _, _ = self._make(seeds)
         self._elapsed[:] = 0
-        with time_limit(self._timeout):
-            return self._rows(self._pool.reset()[0])
+        try:
+            with time_limit(self._timeout):
+                return self._rows(self._pool.reset()[0])
+        except Hung as error:
+            raise self._hung("reset") from error
 
     def step(self, actions: np.ndarray) -> HostStep:
         """Step every environment; those whose episode ends begin the next one at once."""
@@ -123,17 +126,23 @@ class EnvPoolVector(VectorEnvironment):
                     first, info = self._pool.reset(ended.nonzero()[0])
                     now[info["env_id"]] = self._rows(first)
         except Hung as error:
-            problem = f"has not come back from step after {self._timeout:g} s"
-            raise EnvironmentFault(self.environment, problem, action=actions.tolist()) from error
+            raise self._hung("step", **self._where(actions)) from error
         except (Exception, SystemExit) as error:  # whatever an environment does wrong
             problem = f"raised {type(error).__name__} in step: {error}"
-            raise EnvironmentFault(self.environment, problem, action=actions.tolist()) from error
+            raise EnvironmentFault(self.environment, problem, **self._where(actions)) from error
         step = HostStep(
             now, reward.astype(np.float64), terminated, truncated & ~terminated, final
         )
         self.check_finite(step, actions, self._elapsed)
         self._elapsed[ended] = 0
         return step
+
+    def _where(self, actions: np.ndarray) -> dict[str, Any]:
+        return {"step": self._elapsed.tolist(), "action": actions.tolist()}
+
+    def _hung(self, what: str, **where: Any) -> EnvironmentFault:
+        problem = f"has not come back from {what} after {self._timeout:g} s"
+        return EnvironmentFault(self.environment, problem, **where)
 
     def _rows(self, observation: Any) -> np.ndarray:  # an array, or a dictionary of arrays
         if not self._is_array:

@@ -35,7 +35,7 @@ class Watch:
     """The shared numbers; one process writes, the other reads.
 
     Args:
-        fd: Descriptor of the memory, from `shared_memory`.
+        fd: Descriptor of the memory, from `for_child`.
     """
 
     def __init__(self, fd: int) -> None:
