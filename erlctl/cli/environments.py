@@ -31,7 +31,7 @@ _COLUMNS = ["environment", "time_limit", "threshold", "observation", "action", "
 @click.command()
 @click.argument("environment_id", metavar="[ID]", required=False)
 @click.option("--backend", type=click.Choice(["compiled", *_BACKENDS, "python"]),
-              help="Whose environment ID is; default: the first that has it.")
+              help="Whose environment ID is; default: the first that can make it here.")
 @click.option("--episodes", type=click.IntRange(min=0), default=100, show_default=True,
               help="Episodes of the random policy that is measured with ID; 0 measures nothing.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
