@@ -30,7 +30,7 @@ from run_erlctl import make_run
 from work import LEARNING_STARTS, Work
 
 from erlctl import registry
-from erlctl.launch.quiet import quieten_tensorflow
+from erlctl.tensorflow_setup import quieten_tensorflow
 
 REFERENCE = "dqn"
 # Algorithm or its base -> how many times DQN's time for a step it may take.

@@ -27,9 +27,9 @@ from unittest import mock
 import numpy as np
 
 from erlctl import spec
-from erlctl.launch.quiet import quieten_tensorflow
 from erlctl.runs.layout import RunPaths
 from erlctl.spec.schema import CheckpointSection, RunSpec
+from erlctl.tensorflow_setup import quieten_tensorflow
 
 SPEC = """\
 schema: 1

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from erlctl import spec
-from erlctl.launch.quiet import quieten_tensorflow
+from erlctl.tensorflow_setup import quieten_tensorflow
 
 SPEC = """\
 schema: 1

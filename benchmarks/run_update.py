@@ -11,8 +11,8 @@ from work import Work, report
 from erlctl.agents import build_agent
 from erlctl.agents.base import AgentContext
 from erlctl.environments import registry as environments
+from erlctl.experiment import resolve
 from erlctl.training import seeding
-from erlctl.training.compilation import use_xla
 from erlctl.training.seeding import Stream
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     run = make_run(work)
     generator = seeding.make_generator()
     environment = environments.make(run.environment.id, 1, generator)
-    xla = use_xla(run)
+    xla = resolve(run).training.compile == "xla"
     agent = build_agent(
         AgentContext(
             algorithm=run.agent, time_step_spec=environment.time_step_spec(),

@@ -16,7 +16,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from erlctl.agents.optimizers import StepSchedule, make_optimizer
-from erlctl.algorithms._base import Algorithm
+from erlctl.algorithms.base import Algorithm
 from erlctl.fields import Options, Schedule
 from erlctl.networks.build import initialise, value_network
 

@@ -24,7 +24,7 @@ from erlctl.agents.base import (
 )
 from erlctl.agents.policies import Clock, preference_policy
 from erlctl.agents.regularised_dqn import both_values, dqn_arguments
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.fields import Options
 from erlctl.maths import diagnostics as diagnostics_lib
 from erlctl.maths import targets

@@ -23,7 +23,7 @@ from erlctl.agents.base import (
     start_networks,
 )
 from erlctl.agents.policies import Clock, preference_policy
-from erlctl.algorithms._base import Backup, ValueAlgorithm
+from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.fields import Options, Schedule
 from erlctl.maths import diagnostics as diagnostics_lib
 from erlctl.maths import targets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._base import Backup, ValueAlgorithm
+from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.fields import UNIT_OPEN_HIGH, option
 from erlctl.registry import register
 

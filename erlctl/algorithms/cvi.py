@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms._base import Backup, ValueAlgorithm
+from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.fields import NON_NEGATIVE, POSITIVE, UNIT, option
 from erlctl.registry import register
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms._base import Backup, ValueAlgorithm
-from erlctl.algorithms._companion import Companion
+from erlctl.algorithms.base import Backup, ValueAlgorithm
+from erlctl.algorithms.companion import Companion
 from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 from erlctl.registry import register

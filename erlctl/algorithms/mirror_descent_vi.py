@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms._companion import Companion, CompanionAlgorithm
+from erlctl.algorithms.companion import Companion, CompanionAlgorithm
 from erlctl.fields import NON_NEGATIVE, POSITIVE, option
 from erlctl.registry import register
 

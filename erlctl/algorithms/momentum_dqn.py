@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._companion import AveragingWeight, Companion, CompanionAlgorithm
+from erlctl.algorithms.companion import AveragingWeight, Companion, CompanionAlgorithm
 from erlctl.fields import NON_NEGATIVE, UNIT, Schedule, option
 from erlctl.options.policies import EpsilonGreedy, PolicySection
 from erlctl.registry import register

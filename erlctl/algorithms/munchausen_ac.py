@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._actor_critic import Bonus
+from erlctl.algorithms.actor_critic import Bonus
 from erlctl.algorithms.sac_discrete import SacDiscrete
 from erlctl.fields import NON_POSITIVE, UNIT, option
 from erlctl.registry import register

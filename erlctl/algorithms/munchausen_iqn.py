@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._base import Backup
-from erlctl.algorithms._quantile import QuantileAlgorithm
+from erlctl.algorithms.base import Backup
+from erlctl.algorithms.quantile import QuantileAlgorithm
 from erlctl.fields import NON_POSITIVE, POSITIVE, UNIT, option
 from erlctl.registry import register
 

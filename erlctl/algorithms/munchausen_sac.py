@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._actor_critic import Bonus, Bounding
+from erlctl.algorithms.actor_critic import Bonus, Bounding
 from erlctl.algorithms.sac import Sac
 from erlctl.fields import FINITE, NON_POSITIVE, POSITIVE, UNIT, option
 from erlctl.registry import register

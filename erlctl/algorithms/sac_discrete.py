@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._actor_critic import ActorCriticAlgorithm
+from erlctl.algorithms.actor_critic import ActorCriticAlgorithm
 from erlctl.fields import UNIT, option
 from erlctl.registry import register
 

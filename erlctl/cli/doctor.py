@@ -18,10 +18,10 @@ def doctor(runs_dir: Path, fmt: str) -> None:
     Every line is ok, a warning or a problem with the command that mends it. Exits with 1 if there
     is a problem. Takes a few seconds, because it imports TensorFlow in another process.
     """
-    from erlctl.launch import health
+    from erlctl.doctor.checks import examine
 
     checks = []
-    for check in health.examine(runs_dir):
+    for check in examine(runs_dir):
         checks.append(check)
         if fmt == "table":  # line by line: the last ones take seconds
             click.echo(f"{check.status:<8} {check.name}: {check.found}")
@@ -31,5 +31,5 @@ def doctor(runs_dir: Path, fmt: str) -> None:
     if fmt == "json":
         options.echo_json({"rows": [vars(check) for check in checks], "problems": problems})
     else:
-        options.talk(f"{problems} problem{'' if problems == 1 else 's'}")
+        options.info(f"{problems} problem{'' if problems == 1 else 's'}")
     click.get_current_context().exit(1 if problems else 0)

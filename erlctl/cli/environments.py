@@ -11,8 +11,8 @@ import click
 
 from erlctl.cli import options, trust
 from erlctl.environments import registry
-from erlctl.launch.quiet import quieten_tensorflow, start_tensorflow
 from erlctl.spec.schema import Backend, EnvironmentSection
+from erlctl.tensorflow_setup import quieten_tensorflow, start_tensorflow
 
 if TYPE_CHECKING:
     from erlctl.environments.catalogue import CompiledEntry

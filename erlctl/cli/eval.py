@@ -59,13 +59,13 @@ def eval_(
 
     found = find_runs(runs)
     for path, reason in found.skipped:
-        options.talk(f"skipped {path}: {reason}")
+        options.info(f"skipped {path}: {reason}")
     if not found.runs:
         raise DamagedError("no run directory found", fix="name a folder that `erlctl ls` shows")
     if video is not None and len(found.runs) != 1:
         raise click.UsageError(f"--video draws a single run, {len(found.runs)} were given")
     trust.require(_environments(found.runs), trusted)
-    options.talk("TensorFlow starts ...")
+    options.info("TensorFlow starts ...")
     rows, failures, no_video = _play_all(found.runs, checkpoint, episodes, policy, seed, video)
     if fmt == "json":
         options.echo_json({"evaluations": rows})
@@ -89,7 +89,7 @@ def _play_all(
     runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,
     video: Path | None,
 ) -> tuple[list[dict[str, Any]], list[str], ErlctlError | None]:
-    from erlctl.launch.quiet import start_tensorflow
+    from erlctl.tensorflow_setup import start_tensorflow
 
     start_tensorflow()
     from erlctl.runs.evaluate import Player
@@ -104,7 +104,7 @@ def _play_all(
         except ErlctlError as error:
             if len(runs) == 1:
                 raise
-            options.talk(str(error))
+            options.info(str(error))
             failures.append(str(paths.root))
             continue
         rows.append(_row(paths, result, policy, seed))
@@ -139,7 +139,7 @@ def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, vide
         count = rendering.write_video(frames, video, rendering.frames_per_second(name))
     else:
         count = rendering.write_video(film.frames, video)
-    options.talk(f"{video}: {count} frames, return {film.total:g}")
+    options.info(f"{video}: {count} frames, return {film.total:g}")
 
 
 eval = eval_  # noqa: A001 - the lazy group looks a command up under its name

@@ -21,7 +21,7 @@ def fsck(paths: tuple[str, ...], fmt: str) -> None:
 
     found = find_runs(paths)
     for path, reason in found.skipped:
-        options.talk(f"{path}: {reason}")
+        options.info(f"{path}: {reason}")
     findings = [finding for run in found.runs for finding in check(run)]
     rows = [
         {"path": str(finding.path), "damage": finding.is_damage, "message": finding.message,
@@ -31,7 +31,7 @@ def fsck(paths: tuple[str, ...], fmt: str) -> None:
     if rows or fmt != "table":
         options.echo_rows(rows, ["path", "damage", "message", "fix"], fmt)
     damaged = sum(finding.is_damage for finding in findings)
-    options.talk(f"{len(found.runs)} runs checked, {damaged} cases of damage")
+    options.info(f"{len(found.runs)} runs checked, {damaged} cases of damage")
     if damaged:
         raise DamagedError(f"{damaged} files are damaged; nothing was changed")
     if not found.runs:

@@ -17,7 +17,7 @@ from erlctl.launch.board import duration
 from erlctl.runs.layout import STATUSES
 
 if TYPE_CHECKING:
-    from erlctl.launch.summary import RunSummary
+    from erlctl.runs.summary import RunSummary
 
 COLUMNS = ("status", "name", "variant", "seed", "progress", "last_return", "best_return", "age")
 CSV_COLUMNS = (
@@ -81,13 +81,13 @@ def ls(
 
 
 def _find(paths: Sequence[str], *, is_default: bool) -> tuple[list[RunSummary], int]:
-    from erlctl.launch.summary import summarise
     from erlctl.runs.layout import find_runs
+    from erlctl.runs.summary import summarise
 
     found = find_runs(paths)
     for path, reason in found.skipped:
         if not is_default:  # a runs directory that is not there yet is simply empty
-            options.talk(f"{path}: {reason}")
+            options.info(f"{path}: {reason}")
     if not is_default and not found.runs:
         raise ErlctlError("no run found", fix="name a run, a variant, an experiment or a runs "
                           "directory")
@@ -118,10 +118,10 @@ def _print(runs: Sequence[RunSummary], total: int, fmt: str) -> None:
     if fmt == "table":
         options.echo_rows(map(_row, runs), COLUMNS, fmt)
         hidden = f" of {total}" if total != len(runs) else ""
-        options.talk(f"{len(runs)}{hidden} run{'' if total == 1 else 's'}")
+        options.info(f"{len(runs)}{hidden} run{'' if total == 1 else 's'}")
         for run in runs:
             for problem in run.problems:
-                options.talk(f"{run.path}: {problem}")
+                options.info(f"{run.path}: {problem}")
         return
     rows = [{**asdict(run), "updated": _iso(run.updated)} for run in runs]
     columns = CSV_COLUMNS if fmt == "csv" else (*CSV_COLUMNS, "problems")

@@ -1,6 +1,6 @@
 """What commands share: options, and rows in every output format.
 
-stdout carries data (`echo_rows`, `echo_json`), stderr carries talk (`talk`).
+stdout carries data (`echo_rows`, `echo_json`), stderr carries information for people (`info`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ seeds_option = click.option(
 )
 
 
-def talk(message: str) -> None:
+def info(message: str) -> None:
     """Print a sentence for people, to stderr."""
     click.echo(message, err=True)
 

@@ -54,8 +54,8 @@ def _only_run(path: Path) -> Any:
 
 
 def _report(paths: Any) -> dict[str, Any]:
-    from erlctl.launch.summary import evaluation_means, summarise
     from erlctl.runs.layout import read_run_json
+    from erlctl.runs.summary import evaluation_means, summarise
 
     facts = read_run_json(paths)
     summary = asdict(summarise(paths))

@@ -31,7 +31,7 @@ def load_all(
         raise SpecError(problems)
     for experiment in experiments:
         for warning in experiment.warnings:
-            options.talk(f"{experiment.source}: warning: {warning}")
+            options.info(f"{experiment.source}: warning: {warning}")
     return experiments
 
 

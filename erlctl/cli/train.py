@@ -90,7 +90,7 @@ def _load(
     plan.refuse_duplicates(experiments)
     for experiment in experiments:
         for warning in experiment.warnings:
-            options.talk(f"{experiment.source}: warning: {warning}")
+            options.info(f"{experiment.source}: warning: {warning}")
     return experiments
 
 
@@ -143,7 +143,7 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
     ]
     options.echo_rows(rows, ["run", "action", "status", "step", "steps", "replay_mb"], fmt)
     todo = sum(not entry.is_settled for entry in planned)
-    options.talk(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
+    options.info(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
 
 
 def _train(
@@ -184,16 +184,16 @@ def _report(batch: BatchResult, planned: Sequence[plan.Planned], fmt: str, again
     sys.stdout.flush()
     problems = sum(result.is_problem for result in batch.results)
     if problems:
-        options.talk(f"{problems} of {len(rows)} runs did not end well; each has a log.txt")
+        options.info(f"{problems} of {len(rows)} runs did not end well; each has a log.txt")
     if any(result.status in ("interrupted", "pending") for result in batch.results):
-        options.talk(f"to go on: {again} again")
+        options.info(f"to go on: {again} again")
     elif problems < len(rows):
         folders = sorted({str(entry.paths.root.parents[1]) for entry in planned})
-        options.talk(f"compare: {shlex.join(['erlctl', 'compare', *folders])}")
+        options.info(f"compare: {shlex.join(['erlctl', 'compare', *folders])}")
 
 
 def _row(result: RunResult, entry: plan.Planned) -> dict[str, object]:
-    from erlctl.launch.summary import summarise
+    from erlctl.runs.summary import summarise
 
     summary = summarise(entry.paths)
     is_here = result.status not in ("pending", "refused")

@@ -30,7 +30,7 @@ def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | No
     """
     rows = [row for experiment in load_all(specs, overrides, seeds) for row in _rows(experiment)]
     options.echo_rows(rows, _COLUMNS, fmt)
-    options.talk(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")
+    options.info(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")
 
 
 def _rows(experiment: spec.Experiment) -> list[dict[str, object]]:

@@ -17,14 +17,8 @@ import erlctl
 from erlctl.environments.host import watch
 from erlctl.errors import EnvironmentFault
 from erlctl.launch.queue import Task
+from erlctl.tensorflow_setup import SETTINGS
 
-# One thread for each operation: a pool of them makes small programs four times slower.
-TENSORFLOW_SETTINGS = {
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}
 # Operations of one update that may run beside each other at most; two were measured.
 _MAX_BESIDE = 4
 _TAIL_BYTES = 4096
@@ -50,7 +44,7 @@ def worker_environment(cores: int = 1) -> dict[str, str]:
             one thread, so that the numbers do not depend on the count.
     """
     beside = str(max(1, min(cores, _MAX_BESIDE)))
-    environment = {**os.environ, **TENSORFLOW_SETTINGS, "TF_NUM_INTEROP_THREADS": beside}
+    environment = {**os.environ, **SETTINGS, "TF_NUM_INTEROP_THREADS": beside}
     root = str(Path(erlctl.__file__).resolve().parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         inherited = os.environ.get("PYTHONPATH")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.algorithms._companion import AveragingWeight
+from erlctl.algorithms.companion import AveragingWeight
 from erlctl.maths import policies, values
 from erlctl.maths.values import Temperature
 

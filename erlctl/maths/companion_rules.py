@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from erlctl.algorithms._companion import Companion
+from erlctl.algorithms.companion import Companion
 from erlctl.maths import companion as terms
 from erlctl.maths import policies, values
 

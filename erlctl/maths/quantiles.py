@@ -9,7 +9,7 @@ import math
 
 import tensorflow as tf
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.maths import policies, targets
 
 

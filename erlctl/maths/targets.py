@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.maths import values
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from erlctl.algorithms._base import Algorithm
+from erlctl.algorithms.base import Algorithm
 from erlctl.fields import (
     AT_LEAST_ONE,
     NON_NEGATIVE,

@@ -18,10 +18,10 @@ from erlctl.agents import build_agent
 from erlctl.agents.base import AgentContext
 from erlctl.agents.policies import Clock
 from erlctl.errors import ErlctlError
+from erlctl.experiment import resolve
 from erlctl.spec.schema import RunSpec
 from erlctl.training import export, seeding
 from erlctl.training.chunk import NO_EPISODES, Chunk, Episodes, EpisodeSums
-from erlctl.training.compilation import use_xla
 from erlctl.training.seeding import Stream
 
 # Losses that one agent reports at most.
@@ -51,7 +51,7 @@ class TrainingProgram(abc.ABC):
 
     def __init__(self, run: RunSpec, time_step_spec: Any, action_spec: Any) -> None:
         self.run = run
-        self.is_xla = use_xla(run)
+        self.is_xla = resolve(run).training.compile == "xla"
         self._time_step_spec, self._action_spec = time_step_spec, action_spec
         self.generators = {stream: seeding.make_generator() for stream in _STREAMS}
         self._counters = {

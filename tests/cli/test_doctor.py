@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from erlctl.launch import health
+from erlctl.doctor import checks
 from tests.cli.helpers import erlctl
 
 HEALTHY = {
@@ -23,11 +23,11 @@ HEALTHY = {
 def probe(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Stand in for the process that imports TensorFlow."""
     report: dict[str, object] = dict(HEALTHY)
-    monkeypatch.setattr(health, "run_probe", lambda: report)
+    monkeypatch.setattr(checks, "run_probe", lambda: report)
     return report
 
 
-def checks(runs_dir: Path) -> dict[str, dict[str, str]]:
+def report_of(runs_dir: Path) -> dict[str, dict[str, str]]:
     result = erlctl("doctor", "--runs-dir", runs_dir, "--format", "json")
     return {row["name"]: row for row in json.loads(result.out)["rows"]}
 
@@ -55,8 +55,8 @@ def test_a_wrong_version_is_a_problem_with_its_command(
 ):
     real = metadata.version
     monkeypatch.setattr(
-        health.metadata, "version", lambda name: version if name == distribution else real(name))
-    line = checks(runs_dir)[distribution]
+        checks.metadata, "version", lambda name: version if name == distribution else real(name))
+    line = report_of(runs_dir)[distribution]
     assert line["status"] == "problem"
     assert line["found"].startswith(version)
     assert fix.strip("'") in line["fix"]
@@ -68,42 +68,42 @@ def test_a_missing_package_is_a_problem(runs_dir, monkeypatch):
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(health.metadata, "version", missing)
-    assert checks(runs_dir)["tf-agents"]["found"] == "not installed"
+    monkeypatch.setattr(checks.metadata, "version", missing)
+    assert report_of(runs_dir)["tf-agents"]["found"] == "not installed"
 
 
 def test_legacy_keras_without_its_package_is_a_problem(runs_dir, monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    assert checks(runs_dir)["TF_USE_LEGACY_KERAS"]["fix"] == "unset TF_USE_LEGACY_KERAS"
+    assert report_of(runs_dir)["TF_USE_LEGACY_KERAS"]["fix"] == "unset TF_USE_LEGACY_KERAS"
 
 
 def test_missing_pkg_resources_is_a_problem(runs_dir, monkeypatch):
-    monkeypatch.setattr(health.importlib.util, "find_spec", lambda name: None)
-    assert checks(runs_dir)["pkg_resources"]["status"] == "problem"
+    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None)
+    assert report_of(runs_dir)["pkg_resources"]["status"] == "problem"
 
 
 @pytest.mark.parametrize(("free", "status"), [(10**8, "problem"), (10**9, "warning"),
                                               (10**12, "ok")])
 def test_little_disk_is_said(runs_dir, monkeypatch, free, status):
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-    assert checks(runs_dir)["disk"]["status"] == status
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    assert report_of(runs_dir)["disk"]["status"] == status
 
 
 def test_little_memory_names_the_number_of_jobs(runs_dir, monkeypatch):
-    monkeypatch.setattr(health.machine, "usable_cores", lambda: 8)
-    monkeypatch.setattr(health, "available_memory", lambda: 3 * health.GIGABYTE)
-    line = checks(runs_dir)["memory"]
+    monkeypatch.setattr(checks.machine, "usable_cores", lambda: 8)
+    monkeypatch.setattr(checks, "available_memory", lambda: 3 * checks.GIGABYTE)
+    line = report_of(runs_dir)["memory"]
     assert (line["status"], line["fix"]) == ("warning", "erlctl train ... --jobs 3")
 
 
 def test_a_runs_directory_that_cannot_be_written_is_a_problem(runs_dir, monkeypatch):
-    monkeypatch.setattr(health.os, "access", lambda path, mode: False)
-    assert checks(runs_dir)["runs directory"]["status"] == "problem"
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    assert report_of(runs_dir)["runs directory"]["status"] == "problem"
 
 
 def test_what_the_probe_finds_is_reported(runs_dir, probe):
     probe["xla"] = {"error": "InternalError: no compiler"}
-    line = checks(runs_dir)["XLA on this CPU"]
+    line = report_of(runs_dir)["XLA on this CPU"]
     assert (line["status"], line["found"]) == ("problem", "InternalError: no compiler")
     assert "compile: graph" in line["fix"]
 
@@ -111,5 +111,5 @@ def test_what_the_probe_finds_is_reported(runs_dir, probe):
 def test_a_probe_that_dies_is_reported_with_its_last_words(runs_dir, monkeypatch):
     monkeypatch.undo()
     script = "import sys; print('Illegal instruction', file=sys.stderr); sys.exit(132)"
-    report = health.run_probe((sys.executable, "-c", script))
+    report = checks.run_probe((sys.executable, "-c", script))
     assert report == {"error": "ended with code 132: Illegal instruction"}

@@ -77,6 +77,6 @@ def test_latex_escapes_its_special_characters(show):
 
 
 def test_talk_goes_to_stderr(capsys):
-    options.talk("hello")
+    options.info("hello")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")

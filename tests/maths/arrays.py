@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 
 # name: (backup, oracle's parameters in general form)
 BACKUPS = {

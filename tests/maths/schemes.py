@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.maths import companion_rules, policies, targets
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from tests.maths import schemes
 from tests.oracles import tabular
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erlctl.algorithms._companion import AveragingWeight, Companion
+from erlctl.algorithms.companion import AveragingWeight, Companion
 from erlctl.maths import companion, companion_rules
 from tests.maths.arrays import call
 from tests.oracles import backups, operators

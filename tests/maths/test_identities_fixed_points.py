@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.algorithms._base import Backup
-from erlctl.algorithms._companion import AveragingWeight, Companion
+from erlctl.algorithms.base import Backup
+from erlctl.algorithms.companion import AveragingWeight, Companion
 from erlctl.maths import actor_critic, companion_rules, policies, values
 from tests.maths import schemes
 from tests.oracles import tabular

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from erlctl.algorithms._base import Backup
-from erlctl.algorithms._companion import AveragingWeight, Companion
+from erlctl.algorithms.base import Backup
+from erlctl.algorithms.companion import AveragingWeight, Companion
 from erlctl.maths import companion_rules
 from tests.maths import schemes
 from tests.oracles import tabular

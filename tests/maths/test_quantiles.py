@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.maths import quantiles, targets
 from tests.maths.arrays import BACKUPS, call, random_batch
 from tests.oracles import backups

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from erlctl.algorithms._base import Backup
+from erlctl.algorithms.base import Backup
 from erlctl.maths import companion, targets
 from tests.maths.arrays import BACKUPS, call, finite, in_general_form, random_batch, with_scale
 from tests.oracles import backups, golden

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from erlctl.environments import registry
 from erlctl.errors import ErlctlError, UnknownNameError
 from erlctl.options.wrappers import Wrappers
-from erlctl.spec.schema import EnvironmentSection
+from erlctl.spec.schema import Backend, EnvironmentSection
 
 # Backend -> the package it needs and how that is installed.
 PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType({
@@ -24,7 +24,7 @@ _COMPILED_KEYWORDS = {
 }
 
 
-def resolve(section: EnvironmentSection) -> str:
+def resolve(section: EnvironmentSection) -> Backend:
     """Return the backend: `auto` is compiled where there is one of that id, else gym."""
     if section.backend != "auto":
         return section.backend

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._base import Backup, ValueAlgorithm
+from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.fields import UNIT, option
 from erlctl.registry import register
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from erlctl.algorithms._base import Algorithm
+from erlctl.algorithms.base import Algorithm
 from erlctl.fields import POSITIVE, option
 from erlctl.options.policies import Boltzmann, PolicySection
 

@@ -2,7 +2,7 @@
 
 Every check answers with one line and, where something is wrong, with the exact command that mends
 it. Versions are read from the installed packages' metadata; what must be imported to be known is
-asked of `launch.probe` in a process of its own.
+asked of `doctor.probe` in a process of its own.
 """
 
 from __future__ import annotations
@@ -173,9 +173,9 @@ def _gigabytes(size: float) -> str:
 
 
 def run_probe(
-    command: tuple[str, ...] = (*python_command(), "-m", "erlctl.launch.probe"),
+    command: tuple[str, ...] = (*python_command(), "-m", "erlctl.doctor.probe"),
 ) -> dict[str, Any]:
-    """Return what `launch.probe` reports; {"error": why} if its process died of a check."""
+    """Return what `doctor.probe` reports; {"error": why} if its process died of a check."""
     try:
         done = subprocess.run(
             command, env=worker_environment(), stdin=subprocess.DEVNULL, capture_output=True,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erlctl.algorithms._base import ValueAlgorithm
+from erlctl.algorithms.base import ValueAlgorithm
 from erlctl.fields import AT_LEAST_ONE, POSITIVE, option
 
 

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from erlctl.launch.quiet import start_tensorflow
+from erlctl.tensorflow_setup import start_tensorflow
 
 start_tensorflow()
 import tensorflow as tf

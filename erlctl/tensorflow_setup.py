@@ -1,4 +1,4 @@
-"""TensorFlow in this process, one thread and without its chatter; call before it is imported."""
+"""How TensorFlow is started: threads, log level, without its chatter; before it is imported."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import os
 import sys
 from collections.abc import Iterator
 
-from erlctl.launch.process import TENSORFLOW_SETTINGS
-
+# One thread for each operation: a pool of them makes small programs four times slower.
+SETTINGS = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
 
 def quieten_tensorflow() -> None:
     """Set TensorFlow's environment as a worker has it and silence banners of its libraries."""
-    for name, value in TENSORFLOW_SETTINGS.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     # gym prints a notice about gymnasium whenever it is imported.
     importlib.import_module("gym_notices.notices").notices.clear()

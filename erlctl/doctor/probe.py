@@ -1,6 +1,6 @@
 """Import the heavy packages and compile a tiny program, in a process that may die of it.
 
-`python -m erlctl.launch.probe` prints one JSON object: per check null, or what went wrong.
+`python -m erlctl.doctor.probe` prints one JSON object: per check null, or what went wrong.
 """
 
 from __future__ import annotations

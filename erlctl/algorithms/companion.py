@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms._base import Algorithm
+from erlctl.algorithms.base import Algorithm
 from erlctl.fields import POSITIVE, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 

@@ -7,6 +7,8 @@ figures are of one thread each; `make bench` takes them again.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from erlctl.options.networks import Conv
 from erlctl.spec.schema import RunSpec
 
@@ -14,14 +16,12 @@ from erlctl.spec.schema import RunSpec
 _WIDE_UNITS = 192
 
 
-def use_xla(run: RunSpec) -> bool:
-    """Return whether the run's program is compiled by XLA."""
-    if run.training.compile != "auto":
-        return run.training.compile == "xla"
+def choose(run: RunSpec) -> Literal["xla", "graph"]:
+    """Return how `compile: auto` compiles the run's program."""
     if isinstance(run.network, Conv):
         # Nature's network: graph 51 updates/s, XLA 22. MinAtar's: 1.5 and 1.1 thousand for dqn, 1.3
         # and 1.2 for munchausen_dqn, 550 and 480 for sac_discrete, 44 and 26 for iqn.
-        return False
+        return "graph"
     hidden = getattr(run.network, "hidden", ())
     is_sac = run.agent.base == "sac"
-    return not (is_sac and max(hidden, default=0) >= _WIDE_UNITS)
+    return "graph" if is_sac and max(hidden, default=0) >= _WIDE_UNITS else "xla"

@@ -1,0 +1,1 @@
+"""What `erlctl doctor` examines: versions, the traps of this stack, the machine. No TensorFlow."""
