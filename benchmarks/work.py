@@ -37,6 +37,7 @@ class Work:
         target_update_polyak: Weight of the new parameters at a synchronisation.
         warmup: Steps with updates before the clock starts: compilation, caches.
         steps: Steps that are timed.
+        seeds: Runs side by side in one program, where a program can do that.
     """
 
     environment: str = "CartPole-v1"
@@ -54,6 +55,7 @@ class Work:
     target_update_polyak: float = 1.0
     warmup: int = 100
     steps: int = 1000
+    seeds: int = 1
 
     def to_json(self) -> str:
         """Return what `from_argv` reads."""

@@ -6,16 +6,20 @@
 
 A class is found by importing every module of its folder once; another package adds its own through
 the entry-point group `erlctl.<kind>s` (for example `erlctl.algorithms`), whose values are modules
-or classes that call `register` when they are imported.
+or classes that call `register` when they are imported. `load_file` does the same for a plain file.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -67,6 +71,34 @@ def all_of(kind: str) -> Mapping[str, type[Options]]:
     """Return every entry of a kind, sorted by name."""
     _discover(kind)
     return MappingProxyType(dict(sorted(_entries[kind].items())))
+
+
+def load_files(paths: Iterable[str | Path]) -> None:
+    """Run Python files that register entries, each once; the caller vouches for them.
+
+    Raises:
+        ErlctlError: One cannot be read or raises; names it.
+    """
+    for path in paths:
+        resolved = Path(path).resolve()
+        name = f"erlctl_file_{hashlib.sha256(str(resolved).encode()).hexdigest()[:16]}"
+        if name not in sys.modules:
+            _run_file(resolved, name)
+
+
+def _run_file(path: Path, name: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ErlctlError(f"{path} is not a Python file", fix="name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while the file runs
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ErlctlError(
+            f"{path} cannot be loaded: {type(error).__name__}: {error}", fix="repair that file"
+        ) from error
 
 
 @functools.cache

@@ -90,3 +90,38 @@ def test_a_broken_plug_in_is_named(monkeypatch):
     _install(monkeypatch, load)
     with pytest.raises(ErlctlError, match=r"plug-in 'theirs' \(their.module\) cannot be loaded"):
         registry.all_of("network")
+
+
+FILE = """
+from dataclasses import dataclass
+
+from erlctl.fields import Options
+from erlctl.registry import register
+
+
+@register("network", "from_a_file")
+@dataclass(frozen=True, kw_only=True)
+class FromAFile(Options):
+    \"\"\"Registered by a plain file.\"\"\"
+"""
+
+
+def test_a_plain_file_registers_its_own_once(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    registry.load_files([path, path])
+    cls = registry.get("network", "from_a_file")
+    registry.load_files([path])
+    assert registry.get("network", "from_a_file") is cls
+
+
+@pytest.mark.parametrize(("name", "text", "message"), [
+    ("mine.py", "1 / 0", r"mine\.py cannot be loaded: ZeroDivisionError"),
+    ("mine.txt", "", r"mine\.txt is not a Python file"),
+    ("missing.py", None, r"missing\.py cannot be loaded: FileNotFoundError"),
+])
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ErlctlError, match=message):
+        registry.load_files([tmp_path / name])
