@@ -13,16 +13,16 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 )
 
-from functools import partial  # noqa: E402 - JAX reads the flags when it is imported
-from typing import Any  # noqa: E402
+from functools import partial
+from typing import Any
 
-import flashbax  # noqa: E402
-import flax.linen as nn  # noqa: E402
-import gymnax  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import optax  # noqa: E402
-from work import (  # noqa: E402
+import flashbax
+import flax.linen as nn
+import gymnax
+import jax
+import jax.numpy as jnp
+import optax
+from work import (
     EPSILON,
     GAMMA,
     LEARNING_RATE,

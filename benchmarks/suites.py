@@ -39,7 +39,7 @@ class Suite:
 
 
 def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
-    """Return erlctl, its bare update, TF-Agents' loop and Stable-Baselines3 on the same work."""
+    """Return erlctl, its bare update and its peers on the same work."""
     slow = replace(work, steps=max(work.steps // 20, 200))
 
     def at_least(peer: str) -> tuple[float, float] | None:
@@ -55,6 +55,12 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
             expected=at_least("TF-Agents loop")),
         Row(name="Stable-Baselines3", program="run_stable_baselines3.py", work=slow,
             package="stable_baselines3", is_peer=True, expected=at_least("Stable-Baselines3")),
+        Row(name="SBX", program="run_sbx.py", work=slow, package="sbx", is_peer=True,
+            expected=at_least("SBX")),
+        Row(name="JAX, one scan", program="run_jax.py", work=work, package="gymnax", is_peer=True,
+            expected=at_least("JAX")),
+        Row(name="JAX, 4 seeds vmapped", program="run_jax.py", work=replace(work, seeds=4),
+            package="gymnax", is_peer=True),
     ])
 
 
@@ -87,14 +93,16 @@ def compile_modes() -> list[Suite]:
     ]
 
 
-def pendulum(name: str, hidden: tuple[int, ...], floor: float) -> Suite:
-    """Return SAC beside Stable-Baselines3's, both with a learned temperature."""
+def pendulum(name: str, hidden: tuple[int, ...], floor: float, sbx_floor: float) -> Suite:
+    """Return SAC beside Stable-Baselines3's and SBX's, all with a learned temperature."""
     work = replace(SAC, hidden=hidden)
     return Suite(name, f"SAC, Pendulum-v1, hidden {hidden}, batch 256", [
         Row(name="erlctl", program="run_erlctl.py", work=work),
         Row(name="Stable-Baselines3", program="run_stable_baselines3.py",
             work=replace(work, steps=300), package="stable_baselines3", is_peer=True,
             expected=(floor, float("inf"))),
+        Row(name="SBX", program="run_sbx.py", work=replace(work, steps=600), package="sbx",
+            is_peer=True, expected=(sbx_floor, float("inf"))),
     ])
 
 
@@ -127,10 +135,13 @@ def suites() -> list[Suite]:
     """Return everything there is to measure."""
     return [
         cartpole("cartpole-64", Work(steps=30_000),
-                 floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0}),
-        cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000), floors={}),
-        pendulum("pendulum-64", (64, 64), 5.0),
-        pendulum("pendulum-256", (256, 256), 2.5),
+                 floors={"TF-Agents loop": 45.0, "Stable-Baselines3": 20.0, "JAX": 1.2}),
+        cartpole("cartpole-128", Work(hidden=(128, 128), batch_size=128, steps=10_000),
+                 floors={"JAX": 1.1}),
+        cartpole("cartpole-256", Work(hidden=(256, 256), batch_size=128, steps=4000),
+                 floors={"JAX": 1.1}),
+        pendulum("pendulum-64", (64, 64), 6.0, 2.3),
+        pendulum("pendulum-256", (256, 256), 2.5, 1.3),
         *hosts(),
         *compile_modes(),
     ]
