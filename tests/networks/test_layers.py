@@ -8,6 +8,7 @@ from erlctl.networks.layers import (
     Dueling,
     GraphConv2D,
     JoinAction,
+    NarrowDense,
     PatchConv2D,
     Squeeze,
     ToFloat,
@@ -86,3 +87,29 @@ def test_joining_and_squeezing_keep_a_batch_of_one():
     joined = JoinAction()((tf.ones((1, 2, 2)), tf.zeros((1, 1))))
     np.testing.assert_array_equal(joined, [[1, 1, 1, 1, 0]])
     assert Squeeze()(tf.ones((1, 1))).shape == (1,)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("units", [1, 2, 6])
+def test_a_narrow_dense_layer_is_keras_dense_forwards_and_backwards(units, xla):
+    x = tf.random.stateless_normal([32, 48], seed=[1, 2])
+    weight = tf.random.stateless_normal([32, units], seed=[3, 4])
+    ours = NarrowDense(units, kernel_initializer="glorot_uniform")
+    theirs = tf.keras.layers.Dense(units)
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+    theirs.set_weights([ours.kernel.numpy(), np.linspace(-1, 1, units, dtype=np.float32)])
+    ours.set_weights(theirs.get_weights())
+
+    @tf.function(jit_compile=xla, autograph=False)
+    def output_and_gradients(layer):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(weight * y)
+        return [y, *tape.gradient(loss, [x, layer.kernel, layer.bias])]
+
+    for got, expected in zip(
+        output_and_gradients(ours), output_and_gradients(theirs), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
