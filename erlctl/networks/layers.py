@@ -122,7 +122,7 @@ class GraphConv2D(tf.keras.layers.Conv2D):
 
 
 class NarrowDense(tf.keras.layers.Dense):
-    """Keras' Dense for a few units inside XLA: the same numbers to rounding, a faster backward pass.
+    """Keras' Dense for a few units inside XLA: equal to rounding, with a faster backward pass.
 
     XLA's CPU backend computes dX = dY W^T with few columns by a naive loop, and packs all of X for
     dW = X^T dY. Here dX is a sum of scaled rows, which fuses with the gradient of the activation
