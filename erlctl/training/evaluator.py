@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,8 +15,8 @@ from erlctl.environments import registry as environments
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
 from erlctl.options.policies import Greedy
-from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
+from erlctl.training.learner import Learner
 from erlctl.training.seeding import Stream
 
 PolicyName = Literal["evaluation", "collect", "greedy"]
@@ -46,35 +47,76 @@ class _Stage:
     episodes: Any
 
 
-class Evaluator:
+class Evaluator(abc.ABC):
     """Plays episodes of an agent's policies; every call at a step gives the same episodes.
 
     Args:
-        run: Resolved spec.
-        agent: Agent whose policies act.
-        step: Counter of environment steps, read by schedules and by the random streams.
-        xla: Whether to compile with XLA.
+        learner: Whose agent's policies act; its clock is read by schedules and random streams.
 
     Attributes:
         seed: Seed of the run.
     """
 
-    def __init__(self, run: RunSpec, agent: Any, step: tf.Variable, *, xla: bool) -> None:
-        self.seed = run.seed
-        self._run = run
-        self._agent = agent
-        self._step = step
-        self._xla = xla
+    def __init__(self, learner: Learner) -> None:
+        self.seed = learner.run.seed
+        self._learner, self._run = learner, learner.run
         self._environment_draws = seeding.make_generator()
         self._policy_draws = seeding.make_generator()
+
+    @abc.abstractmethod
+    def evaluate(
+        self, num_episodes: int, *, seed: int | None, policy: PolicyName
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (returns float64 [E], lengths int64 [E]) of `num_episodes` episodes."""
+
+    @abc.abstractmethod
+    def film(self, *, seed: int, policy: PolicyName) -> Film:
+        """Return one episode to be drawn."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End every environment."""
+
+    def reseed(self, seed: int | None) -> None:
+        """Put both streams at the run's own evaluation of this step, or at fresh episodes."""
+        if seed is None:
+            pairs = (Stream.EVALUATION, Stream.EVALUATION_POLICY)
+        else:
+            pairs = (Stream.FRESH_EVALUATION, Stream.FRESH_EVALUATION_POLICY)
+        generators = (self._environment_draws, self._policy_draws)
+        # Fresh episodes are the same for every checkpoint, so that checkpoints can be compared.
+        block = self._learner.step if seed is None else 0
+        for stream, generator in zip(pairs, generators, strict=True):
+            seeding.reseed(generator, self.seed if seed is None else seed, stream, block=block)
+
+    def make_policy(self, name: PolicyName) -> Any:
+        """Return the agent's policy of that name, with the evaluator's own random numbers."""
+        options: dict[PolicyName, Options] = {
+            "evaluation": self._run.evaluation.policy,
+            "collect": self._run.agent.collect_policy,
+            "greedy": Greedy(),
+        }
+        clock = Clock(self._learner.clock, self._policy_draws)
+        return self._learner.agent.acting_policy(options[name], clock, random_steps=0)
+
+
+class CompiledEvaluator(Evaluator):
+    """Plays compiled environments, all episodes side by side."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__(learner)
         self._stages: dict[tuple[int, str], _Stage] = {}
+
+    def close(self) -> None:
+        """Forget the environments: compiled ones hold nothing outside TensorFlow."""
+        self._stages.clear()
 
     def evaluate(
         self, num_episodes: int, *, seed: int | None, policy: PolicyName
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64 [E], lengths int64 [E]) of `num_episodes` episodes."""
         stage = self._stage(num_episodes, policy)
-        self._reseed(seed)
+        self.reseed(seed)
         returns, lengths = stage.episodes()
         return returns.numpy().astype(np.float64), lengths.numpy().astype(np.int64)
 
@@ -82,7 +124,7 @@ class Evaluator:
         """Return the states of one episode."""
         stage = self._stage(1, policy)
         environment = stage.environment
-        self._reseed(seed)
+        self.reseed(seed)
         environment.reset()
         variables = environment.state_variables
 
@@ -100,24 +142,6 @@ class Evaluator:
             total, is_over = total + float(reward[0]), bool(last[0])
         return Film(states, total)
 
-    def _reseed(self, seed: int | None) -> None:
-        if seed is None:
-            pairs = (Stream.EVALUATION, Stream.EVALUATION_POLICY)
-        else:
-            pairs = (Stream.FRESH_EVALUATION, Stream.FRESH_EVALUATION_POLICY)
-        generators = (self._environment_draws, self._policy_draws)
-        # Fresh episodes are the same for every checkpoint, so that checkpoints can be compared.
-        block = int(self._step.numpy()) if seed is None else 0
-        for stream, generator in zip(pairs, generators, strict=True):
-            seeding.reseed(generator, self.seed if seed is None else seed, stream, block=block)
-
-    def _policy_options(self, name: PolicyName) -> Options:
-        return {
-            "evaluation": self._run.evaluation.policy,
-            "collect": self._run.agent.collect_policy,
-            "greedy": Greedy(),
-        }[name]
-
     def _stage(self, num_episodes: int, name: PolicyName) -> _Stage:
         key = (num_episodes, name)
         if key not in self._stages:
@@ -134,10 +158,9 @@ class Evaluator:
                 f"{section.id} has no time limit, so an evaluation might never end",
                 fix="set one: `environment: {kwargs: {time_limit: 1000}}`",
             )
-        clock = Clock(self._step, self._policy_draws)
-        policy = self._agent.acting_policy(self._policy_options(name), clock, random_steps=0)
+        policy = self.make_policy(name)
         episodes = tf.function(
-            lambda: _play(environment, policy, num_episodes), jit_compile=self._xla,
+            lambda: _play(environment, policy, num_episodes), jit_compile=self._learner.is_xla,
             autograph=False,
         )
         return _Stage(environment, policy, episodes)

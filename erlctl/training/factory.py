@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from erlctl.environments.host import backends
 from erlctl.errors import ErlctlError
+from erlctl.experiment import resolve
 from erlctl.spec.schema import RunSpec
-from erlctl.training.base import TrainingProgram
+from erlctl.training.protocol import Program
 
 
-def make_program(run: RunSpec) -> TrainingProgram:
+def make_program(run: RunSpec) -> Program:
     """Return the program of a run, at step 0 with the run's seed.
 
     Raises:
@@ -16,10 +17,11 @@ def make_program(run: RunSpec) -> TrainingProgram:
     """
     for path, problem in backends.problems(run.environment):
         raise ErlctlError(f"environment.{path}: {problem}")
-    if backends.resolve(run.environment) == "compiled":
-        from erlctl.training.program import Program
+    run = resolve(run)
+    if run.environment.backend == "compiled":
+        from erlctl.training.program import CompiledProgram
 
-        return Program(run)
+        return CompiledProgram(run)
     from erlctl.training.host_program import HostProgram
 
     return HostProgram(run)

@@ -1,4 +1,4 @@
-"""What crosses the border from NumPy to TensorFlow, in as few tensors as possible.
+"""Observations and batches from NumPy to TensorFlow, in as few tensors as possible.
 
 Making a tensor costs 6 us and passing it to a function 10 more, so float32 observations, actions,
 rewards and discounts travel in one matrix; only uint8 images have tensors of their own.
@@ -23,7 +23,7 @@ from erlctl.training.host_replay import Batch
 _WORDS = {2: tf.uint16, 4: tf.uint32, 8: tf.uint64}
 
 
-class Border:
+class BatchCodec:
     """Packs observations and batches on the host and unpacks them in a graph.
 
     Args:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from erlctl.agents.policies import Clock
 from erlctl.environments.host.base import VectorEnvironment
 from erlctl.environments.host.make import make_vector
 from erlctl.errors import EnvironmentFault, ErlctlError
-from erlctl.spec.schema import RunSpec
 from erlctl.training.evaluator import Evaluator, Film, PolicyName
-from erlctl.training.host_batch import Border
+from erlctl.training.host_batch import BatchCodec
 from erlctl.training.host_call import HostCall
-from erlctl.training.host_signals import FrameWindows, Signals
+from erlctl.training.host_preprocessing import EpisodeTally, FrameWindows, Preprocessing
+from erlctl.training.learner import Learner
 
 # Episodes side by side at most; each environment plays its share, so short ones are not preferred.
 _MAX_ENVIRONMENTS = 32
@@ -29,20 +27,16 @@ class HostEvaluator(Evaluator):
     """Plays episodes of an agent's policies on host environments.
 
     Args:
-        run: Resolved spec.
-        agent: Agent whose policies act.
-        step: Counter of environment steps, read by schedules and by the random streams.
-        border: How observations become tensors.
-        signals: Stacking and normalisation, which evaluation reads but does not change.
-        xla: Whether to compile with XLA.
+        learner: Whose agent's policies act.
+        codec: How observations become tensors.
+        preprocessing: Stacking and normalisation, which evaluation reads but does not change.
     """
 
     def __init__(
-        self, run: RunSpec, agent: Any, step: tf.Variable, *, border: Border, signals: Signals,
-        xla: bool,
+        self, learner: Learner, *, codec: BatchCodec, preprocessing: Preprocessing
     ) -> None:
-        super().__init__(run, agent, step, xla=xla)
-        self._border, self._signals = border, signals
+        super().__init__(learner)
+        self._codec, self.preprocessing = codec, preprocessing
         self._vectors: dict[int, VectorEnvironment] = {}
         self._actors: dict[tuple[int, str], HostCall] = {}
 
@@ -53,17 +47,17 @@ class HostEvaluator(Evaluator):
         count = min(num_episodes, _MAX_ENVIRONMENTS)
         if count not in self._vectors:
             self._vectors[count] = make_vector(self._run.environment, count)
-        self._reseed(seed)
-        game = _Game(self, self._vectors[count], policy)
+        self.reseed(seed)
+        rollout = _Rollout(self, self._vectors[count], policy)
         quota = np.full(count, num_episodes // count) + (np.arange(count) < num_episodes % count)
         episodes: list[list[tuple[float, int]]] = [[] for _ in range(count)]
         while (quota > 0).any():
-            for index in game.step().nonzero()[0]:
+            for index in rollout.step().nonzero()[0]:
                 if quota[index]:
                     quota[index] -= 1
-                    episodes[index].append(game.take(index))
+                    episodes[index].append(rollout.take(index))
                 else:
-                    game.take(index)
+                    rollout.take(index)
         flat = [episode for row in episodes for episode in row]
         returns, lengths = zip(*flat, strict=True)
         return np.array(returns, np.float64), np.array(lengths, np.int64)
@@ -80,16 +74,16 @@ class HostEvaluator(Evaluator):
     def _played(self, film: Film, seed: int, policy: PolicyName) -> Iterator[np.ndarray]:
         vector = make_vector(self._run.environment, 1, draws=True)
         try:
-            self._reseed(seed)
-            game = _Game(self, vector, policy)
+            self.reseed(seed)
+            rollout = _Rollout(self, vector, policy)
             is_over = False
             while not is_over:
                 picture = vector.render()
                 if picture is None:
                     raise ErlctlError(f"{vector.environment} draws no pictures")
                 yield picture
-                is_over = bool(game.step()[0])
-            film.total, _ = game.take(0)
+                is_over = bool(rollout.step()[0])
+            film.total, _ = rollout.take(0)
         finally:
             vector.close()
 
@@ -100,65 +94,52 @@ class HostEvaluator(Evaluator):
         self._vectors.clear()
 
     def seeds(self, count: int) -> np.ndarray:
-        """Return seeds for environments from the stream that `_reseed` has chosen."""
+        """Return seeds for environments from the stream that `reseed` has chosen."""
         return draw_seeds(self._environment_draws, count)
 
     def actor(self, count: int, name: PolicyName) -> HostCall:
         """Return the compiled function from windows [count, K, ...] to actions."""
         key = (count, name)
         if key not in self._actors:
-            clock = Clock(self._step, self._policy_draws)
-            policy = self._agent.acting_policy(self._policy_options(name), clock, random_steps=0)
+            policy = self.make_policy(name)
             self._actors[key] = HostCall(
-                lambda windows: policy.action(self._border.step_of(windows)).action,
-                [self._border.observations_signature(count)], xla=self._xla,
+                lambda windows: policy.action(self._codec.step_of(windows)).action,
+                [self._codec.observations_signature(count)], xla=self._learner.is_xla,
             )
         return self._actors[key]
 
-    @property
-    def signals(self) -> Signals:
-        """Stacking and normalisation."""
-        return self._signals
 
-
-class _Game:
+class _Rollout:
     """Episodes on a vector, from a fresh start."""
 
     def __init__(
         self, evaluator: HostEvaluator, vector: VectorEnvironment, policy: PolicyName
     ) -> None:
-        self._vector, self._signals = vector, evaluator.signals
+        self._vector, self._preprocessing = vector, evaluator.preprocessing
         self._actor = evaluator.actor(vector.num_envs, policy)
         space = vector.observation
         self._windows = FrameWindows(
-            vector.num_envs, space.shape, space.dtype, self._signals.frame_stack
+            vector.num_envs, space.shape, space.dtype, self._preprocessing.frame_stack
         )
         self._windows.begin(vector.reset(evaluator.seeds(vector.num_envs)))
-        self._returns = np.zeros(vector.num_envs)
-        self._lengths = np.zeros(vector.num_envs, np.int64)
+        self._tally = EpisodeTally(vector.num_envs)
+        self.take = self._tally.take
         self._limit = vector.time_limit or MAX_EPISODE_STEPS
 
     def step(self) -> np.ndarray:
         """Take one step everywhere; return where an episode ended, bool [N]."""
-        action = self._actor(self._signals.observations(self._windows.windows)).numpy()
+        action = self._actor(self._preprocessing.observations(self._windows.windows)).numpy()
         step = self._vector.step(action)
         ended = step.terminated | step.truncated
         self._windows.push(step.observation, ended)
-        self._returns += step.reward
-        self._lengths += 1
-        if (self._lengths[~ended] >= self._limit).any():
+        self._tally.add(step.reward)
+        if (self._tally.lengths[~ended] >= self._limit).any():
             raise EnvironmentFault(
                 self._vector.environment,
                 f"has not ended an evaluation episode after {self._limit} steps",
                 fix="set environment.wrappers.time_limit",
             )
         return ended
-
-    def take(self, index: int) -> tuple[float, int]:
-        """Return (return, length) of the episode that ended, and count the next one."""
-        result = float(self._returns[index]), int(self._lengths[index])
-        self._returns[index], self._lengths[index] = 0.0, 0
-        return result
 
 
 def draw_seeds(generator: tf.random.Generator, count: int) -> np.ndarray:

@@ -7,43 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from erlctl.events import Outcome, Status, StopReason
 from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk, Episodes
+from erlctl.training.protocol import Program
 
 # How long a chunk may take, so that signals are answered soon; the first one is a guess.
 _CHUNK_SECONDS = 0.5
 _FIRST_CHUNK = 64
-
-
-class Program(Protocol):
-    """What the loop needs of a training program (`erlctl.training.base.TrainingProgram`)."""
-
-    max_chunk: int
-
-    @property
-    def step(self) -> int:
-        """Environment steps done."""
-
-    @property
-    def updates(self) -> int:
-        """Gradient updates done."""
-
-    def advance(self, num_steps: int) -> Chunk:
-        """Take steps with their updates."""
-
-    def look(self) -> None:
-        """Take the diagnostics of the next row."""
-
-    def interval_metrics(self) -> dict[str, float]:
-        """Figures since the last call."""
-
-    def evaluate(self, num_episodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns and lengths of evaluation episodes."""
 
 
 class Recorder(Protocol):
@@ -65,28 +40,11 @@ class Recorder(Protocol):
         """The run is at `step`; called after each chunk, to be cheap."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How `train` ended.
-
-    Attributes:
-        status: complete, interrupted or diverged.
-        step: Environment steps done.
-        reason: One sentence; empty when complete.
-        signum: What `should_stop` gave, when interrupted.
-    """
-
-    status: Literal["complete", "interrupted", "diverged"]
-    step: int
-    reason: str = ""
-    signum: int | None = None
-
-
 def train(
     program: Program,
     run: RunSpec,
     recorder: Recorder,
-    should_stop: Callable[[], int | None] = lambda: None,
+    should_stop: Callable[[], StopReason | None] = lambda: None,
 ) -> Outcome:
     """Take `program` from its step to the end of the run.
 
@@ -94,8 +52,8 @@ def train(
         program: At step 0 or restored.
         run: Resolved spec.
         recorder: Gets every row; asked to checkpoint on schedule, at the end and when stopped.
-        should_stop: Polled between chunks; a signal number, or 0 for an exhausted time budget,
-            ends the run after a checkpoint.
+        should_stop: Polled between chunks; a reason ends the run after a checkpoint: as failed
+            where it holds too much memory, else as interrupted.
 
     Returns:
         How it ended. A non-finite number ends it without a checkpoint: the last one is finite.
@@ -103,16 +61,18 @@ def train(
     total = run.training.steps
     pace = _Pace(run.environment.num_envs)
     while program.step < total:
-        signum = should_stop()
-        if signum is not None:
+        stop_reason = should_stop()
+        if stop_reason is not None:
             recorder.checkpoint(program.step)
-            return Outcome("interrupted", program.step, f"stopped at step {program.step}", signum)
+            status: Status = "failed" if stop_reason.cause == "memory_limit" else "interrupted"
+            message = stop_reason.message or f"stopped at step {program.step}"
+            return Outcome(status, program.step, message, stop_reason)
         before = program.step
         stop = _next_stop(run, before)
         if _is_due(run, run.logging.every, before, stop):
             last = run.environment.num_envs  # one vector step before the row
             if stop - before == last:
-                program.look()
+                program.take_diagnostics()
             else:
                 stop -= last
         chunk = pace.advance(program, stop - before)

@@ -17,7 +17,8 @@ from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.base import TrainingProgram
 from erlctl.training.chunk import Chunk, Episodes
-from erlctl.training.evaluator import Evaluator, Film, PolicyName
+from erlctl.training.evaluator import CompiledEvaluator
+from erlctl.training.learner import Learner
 from erlctl.training.replay import Item, TransitionReplayBuffer
 from erlctl.training.seeding import Stream
 
@@ -25,7 +26,7 @@ from erlctl.training.seeding import Stream
 MAX_CHUNK = 8192
 
 
-class Program(TrainingProgram):
+class CompiledProgram(TrainingProgram):
     """One run of a compiled environment; `start` makes it a fresh run of any seed.
 
     Args:
@@ -36,49 +37,42 @@ class Program(TrainingProgram):
 
     def __init__(self, run: RunSpec) -> None:
         num_envs = run.environment.num_envs
-        draws = seeding.make_generator()
+        generators = seeding.make_generators()
         self._environment = environments.make(
-            run.environment.id, num_envs, draws, **run.environment.kwargs
+            run.environment.id, num_envs, generators[Stream.ENVIRONMENT],
+            **run.environment.kwargs,
         )
-        super().__init__(
-            run, self._environment.time_step_spec(), self._environment.action_spec()
+        learner = Learner(
+            run, self._environment.time_step_spec(), self._environment.action_spec(), generators
         )
-        self.generators[Stream.ENVIRONMENT] = draws
         self._running = {
-            "return": tf.Variable(tf.zeros([num_envs]), trainable=False),
-            "length": tf.Variable(tf.zeros([num_envs]), trainable=False),
+            "running/return": tf.Variable(tf.zeros([num_envs]), trainable=False),
+            "running/length": tf.Variable(tf.zeros([num_envs]), trainable=False),
         }
         self._replay = TransitionReplayBuffer(
             self._environment.observation_spec(), self._environment.action_spec(),
             num_envs=num_envs, capacity=run.training.replay_capacity,
-            generator=self.generators[Stream.REPLAY],
-            n_step=getattr(run.agent, "n_step", 1), gamma=run.agent.gamma,
+            generator=generators[Stream.REPLAY],
+            n_step=run.agent.n_step, gamma=run.agent.gamma,
         )
-        self._evaluator = Evaluator(run, self.agent, self._counters["step"], xla=self.is_xla)
         self._advance = tf.function(
-            self._advance_graph, jit_compile=self.is_xla, autograph=False,
+            self._advance_graph, jit_compile=learner.is_xla, autograph=False,
             input_signature=[tf.TensorSpec((), tf.int32)],
         )
-        self._looking = seeding.make_generator()
+        self._diagnostic_draws = seeding.make_generator()
         self._diagnose = tf.function(
-            self._diagnose_graph, jit_compile=self.is_xla, autograph=False
+            self._diagnose_graph, jit_compile=learner.is_xla, autograph=False
         )
-        self.remember_pristine()
-        self.start(run.seed)
+        super().__init__(learner, CompiledEvaluator(learner), {
+            **self._running,
+            **{f"environment/{n}": v for n, v in self._environment.state_variables.items()},
+            **{f"replay/{n}": v for n, v in self._replay.state().items()},
+        })
 
-    def groups(self) -> Mapping[str, Mapping[str, tf.Variable]]:
-        """Return running returns, the environment's state and the replay."""
-        return {
-            "running": self._running,
-            "environment": self._environment.state_variables,
-            "replay": self._replay.state(),
-        }
-
-    def start(self, seed: int) -> None:
-        """Make this a fresh run with `seed`; nothing is compiled again."""
-        super().start(seed)
+    def begin(self, seed: int) -> None:
+        """Empty the replay and reset the environments."""
+        del seed  # the environments draw from the run's stream
         self._replay.clear()
-        self._evaluator.seed = seed
         self._environment.reset()
 
     def take_steps(self, num_steps: int) -> Chunk:
@@ -92,7 +86,7 @@ class Program(TrainingProgram):
             x.numpy()[:vector_steps] for x in self._advance(tf.constant(vector_steps))
         )
         rows, columns = np.nonzero(ended)
-        return self.finish_chunk(
+        return self._learner.finish_chunk(
             Episodes(
                 steps=first + (rows + 1) * num_envs,
                 returns=returns[rows, columns].astype(np.float64),
@@ -100,34 +94,16 @@ class Program(TrainingProgram):
             )
         )
 
-    def evaluate(
-        self, num_episodes: int, *, seed: int | None = None, policy: PolicyName = "evaluation"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (returns float64, lengths int64) of `num_episodes` episodes side by side.
-
-        Args:
-            num_episodes: Episodes.
-            seed: Seed of episodes that no training run sees; None for those of the run's own
-                evaluation at this step.
-            policy: The spec's evaluation policy, its collect policy, or the greedy one.
-        """
-        return self._evaluator.evaluate(num_episodes, seed=seed, policy=policy)
-
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return the states of one fresh episode."""
-        return self._evaluator.film(seed=seed, policy=policy)
-
     def diagnose(self) -> Mapping[str, tf.Tensor]:
-        """Return the agent's diagnostics of a batch that depends on the seed and the step alone.
-
-        Looking more often must not change what is trained on, nor what is seen.
-        """
-        seeding.reseed(self._looking, self._evaluator.seed, Stream.DIAGNOSTICS, block=self.step)
+        """Return the agent's diagnostics of a batch that depends on the seed and the step alone."""
+        seeding.reseed(
+            self._diagnostic_draws, self._evaluator.seed, Stream.DIAGNOSTICS, block=self.step
+        )
         figures: dict[str, tf.Tensor] = self._diagnose()
         return figures
 
     def _diagnose_graph(self) -> dict[str, tf.Tensor]:
-        batch = self._replay.sample(self.run.training.batch_size, generator=self._looking)
+        batch = self._replay.sample(self.run.training.batch_size, generator=self._diagnostic_draws)
         figures: dict[str, tf.Tensor] = self.agent.diagnostics(batch)
         return figures
 
@@ -151,7 +127,7 @@ class Program(TrainingProgram):
     def _act(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """One vector step; return (ended, return, length) [N], of use where an episode ended."""
         before = self._environment.current_time_step()
-        action = self.collect_policy.action(before).action
+        action = self._learner.collect_policy.action(before).action
         after = self._environment.act(action)
         ended = after.is_last()
         self._replay.add_batch(
@@ -160,25 +136,22 @@ class Program(TrainingProgram):
                 tf.cast(ended, tf.uint8),
             )
         )
-        total = self._running["return"] + after.reward
-        length = self._running["length"] + 1.0
-        self._running["return"].assign(tf.where(ended, 0.0, total))
-        self._running["length"].assign(tf.where(ended, 0.0, length))
-        self._counters["step"].assign_add(self.run.environment.num_envs)
+        total = self._running["running/return"] + after.reward
+        length = self._running["running/length"] + 1.0
+        self._running["running/return"].assign(tf.where(ended, 0.0, total))
+        self._running["running/length"].assign(tf.where(ended, 0.0, length))
+        self._learner.clock.assign_add(self.run.environment.num_envs)
         return ended, total, length
 
     def _learn(self) -> None:
         """The updates that are due; a loop of no turns compiles better than a branch."""
         training = self.run.training
-        vector_step = self._counters["step"].read_value() // self.run.environment.num_envs
-        # Stored and not done steps: a run resumed without its replay refills it first.
-        is_ready = (
-            (self._replay.num_stored() > training.learning_starts) & self._replay.can_sample()
+        due = self._learner.is_due(
+            self._learner.clock.read_value(), self._replay.num_stored(), self._replay.can_sample()
         )
-        due = is_ready & (vector_step % training.train_every == 0)
 
         def turn(j: tf.Tensor) -> tuple[tf.Tensor]:
-            self.update(self._replay.sample(training.batch_size))
+            self._learner.update(self._replay.sample(training.batch_size))
             return (j + 1,)
 
         updates = tf.where(due, training.updates, 0)

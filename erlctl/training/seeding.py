@@ -37,6 +37,15 @@ def make_generator() -> tf.random.Generator:
     return tf.random.Generator.from_key_counter(key=0, counter=[0, 0], alg="philox")
 
 
+# The streams whose state is part of a run; the others are put in place whenever they are used.
+TRAINING_STREAMS = (Stream.ENVIRONMENT, Stream.POLICY, Stream.REPLAY, Stream.AGENT)
+
+
+def make_generators() -> dict[Stream, tf.random.Generator]:
+    """Return a generator for each of `TRAINING_STREAMS`."""
+    return {stream: make_generator() for stream in TRAINING_STREAMS}
+
+
 def reseed(generator: tf.random.Generator, seed: int, stream: Stream, *, block: int = 0) -> None:
     """Put a generator at the start of a stream.
 

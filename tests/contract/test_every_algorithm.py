@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from erlctl import registry
-from erlctl.training.program import Program
+from erlctl.training.program import CompiledProgram
 from tests.agents.cases import EVERY_ALGORITHM
 from tests.contract.cases import small_run
 
@@ -33,7 +33,7 @@ OF_BASE = {
 class Trained:
     """A program after `STEPS` steps from seed 0, and its state then."""
 
-    program: Program
+    program: CompiledProgram
     chunk: object
     state: dict
 
@@ -50,7 +50,7 @@ def assert_same(first, second):
 
 @pytest.fixture(scope="module", params=EVERY_ALGORITHM)
 def trained(request):
-    program = Program(small_run(EVERY_ALGORITHM[request.param]))
+    program = CompiledProgram(small_run(EVERY_ALGORITHM[request.param]))
     chunk = program.advance(STEPS)
     return Trained(program, chunk, values(program))
 
@@ -105,7 +105,7 @@ def test_a_saved_state_goes_on_bit_exactly(program, trained):
 
 
 def test_metrics_hold_the_documented_diagnostics(program):
-    program.look()
+    program.take_diagnostics()
     figures = program.interval_metrics()
     expected = DIAGNOSTICS | OF_BASE[program.run.agent.agent_base]
     assert expected <= set(figures)
@@ -165,11 +165,11 @@ def test_it_is_documented(name):
 @pytest.mark.parametrize("label", EVERY_ALGORITHM)
 def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
     """As after a crash: nothing but the named variables is carried over."""
-    first = Program(small_run(EVERY_ALGORITHM[label]))
+    first = CompiledProgram(small_run(EVERY_ALGORITHM[label]))
     first.advance(150)
     saved = values(first)
     first.advance(100)
-    second = Program(small_run(EVERY_ALGORITHM[label], seed=9))
+    second = CompiledProgram(small_run(EVERY_ALGORITHM[label], seed=9))
     restore(second, saved)
     second.advance(100)
     assert_same(values(first), values(second))
@@ -178,7 +178,7 @@ def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
 @pytest.mark.slow
 @pytest.mark.parametrize("label", EVERY_ALGORITHM)
 def test_it_runs_in_graph_mode_on_several_environments(label):
-    program = Program(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
+    program = CompiledProgram(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
     chunk = program.advance(STEPS)
     assert not program.is_xla
     assert (chunk.step, chunk.diverged_at) == (STEPS, None)

@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 
 from erlctl.environments.host.spaces import ActionSpace, ObservationSpace
-from erlctl.training.host_batch import Border
+from erlctl.training.host_batch import BatchCodec
 from erlctl.training.host_replay import Batch, batch_frames
 
 
 def border_of(shape, stack, n_step, dtype=np.uint8):
     none = np.zeros(0, np.float32)
-    return Border(SimpleNamespace(
+    return BatchCodec(SimpleNamespace(
         observation=ObservationSpace(shape, np.dtype(dtype), 255.0, lambda x: x),
         action=ActionSpace(3, none, none, lambda x: x),
     ), stack, batch_frames(stack, n_step))

@@ -7,7 +7,6 @@ import tensorflow as tf
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.training.factory import make_program
 from erlctl.training.host_program import HostProgram
-from erlctl.training.program import Program
 from erlctl.training.seeding import Stream
 from tests.training.runs import fake, host_run
 
@@ -42,10 +41,10 @@ def restore(program, state):
 
 def test_the_backend_decides_the_program(cart_pole):
     assert isinstance(cart_pole, HostProgram)
-    assert cart_pole.backend == "gym"
+    assert cart_pole.run.environment.backend == "gym"
     compiled = make_program(host_run({"backend": "auto"}))
-    assert isinstance(compiled, Program)
-    assert compiled.backend == "compiled"
+    assert isinstance(compiled, CompiledProgram)
+    assert compiled.run.environment.backend == "compiled"
 
 
 @pytest.mark.parametrize("settings", [
@@ -91,7 +90,7 @@ def test_xla_computes_what_a_graph_computes():
     for program in (graph, xla):
         program._turn(np.int64(41), graph._observations(), *packed)
     assert graph.interval_metrics()["loss"] == pytest.approx(
-        float(xla._counters["loss_sums"][0]) / 2, rel=1e-4
+        float(xla.state()["counters/loss_sums"][0]) / 2, rel=1e-4
     )
     assert graph.updates == xla.updates == 2
 
@@ -221,7 +220,7 @@ def test_continuous_actions_train_an_actor_critic():
     program = make_program(host_run(fake("Continuous"), agent=Sac(), learning_starts=10))
     chunk = program.advance(30)
     assert chunk.updates == 20
-    program.look()
+    program.take_diagnostics()
     assert np.isfinite(list(program.interval_metrics().values())).all()
 
 

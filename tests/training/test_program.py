@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from erlctl.spec.schema import LoggingSection
 from erlctl.training import loop
-from erlctl.training.program import Program
+from erlctl.training.program import CompiledProgram
 from tests.training.build import make_run
 from tests.training.test_loop import Notes
 
@@ -19,7 +19,7 @@ from tests.training.test_loop import Notes
 @pytest.fixture(scope="module")
 def shared():
     """Return one compiled program; every test starts it afresh."""
-    return Program(make_run(replay_capacity=300))
+    return CompiledProgram(make_run(replay_capacity=300))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def program(shared):
 @pytest.fixture(scope="module")
 def graph():
     """Return the same run in graph mode."""
-    return Program(make_run(replay_capacity=300, mode="graph"))
+    return CompiledProgram(make_run(replay_capacity=300, mode="graph"))
 
 
 def values(program):
@@ -120,7 +120,7 @@ def test_a_start_after_another_run_is_a_fresh_program(program):
     program.advance(150)
     program.interval_metrics()
     program.start(7)
-    fresh = Program(dataclasses.replace(make_run(replay_capacity=300), seed=7))
+    fresh = CompiledProgram(dataclasses.replace(make_run(replay_capacity=300), seed=7))
     assert_same(values(program), values(fresh))
     program.advance(150)
     fresh.advance(150)
@@ -222,7 +222,7 @@ def test_episodes_add_up_to_the_steps(program):
     np.testing.assert_array_equal(found.returns, found.lengths)
     np.testing.assert_array_equal(np.diff(np.concatenate([[0], found.steps])), found.lengths)
     assert found.lengths.sum() + program.state()["running/length"].numpy()[0] == 300
-    program.look()
+    program.take_diagnostics()
     figures = program.interval_metrics()
     assert figures["return_mean"] == pytest.approx(found.returns.mean())
     assert figures["return_std"] == pytest.approx(found.returns.std())

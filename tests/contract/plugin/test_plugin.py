@@ -51,15 +51,15 @@ def test_its_fields_are_checked_like_ours(tmp_path):
 
 
 def test_it_trains(tmp_path):
-    from erlctl.training.program import Program
+    from erlctl.training.program import CompiledProgram
 
     (run,) = spec.load(write(tmp_path, 0.25)).runs
     assert run.agent.weight == 0.25
-    program = Program(run)
+    program = CompiledProgram(run)
     chunk = program.advance(60)
     assert (chunk.step, chunk.updates, chunk.diverged_at) == (60, 40, None)
     assert program.agent._backup.gap_scale == 0.25
-    program.look()
+    program.take_diagnostics()
     assert {"loss", "q_mean", "gradient_norm"} <= set(program.interval_metrics())
 
 

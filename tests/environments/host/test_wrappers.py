@@ -5,7 +5,7 @@ import pytest
 
 from erlctl.errors import ErlctlError
 from erlctl.options.wrappers import Wrappers
-from erlctl.training.host_signals import FrameWindows, Normaliser, Signals
+from erlctl.training.host_preprocessing import FrameWindows, Normaliser, Preprocessing
 from tests.environments.host.vectors import play, vector
 from tests.oracles import host_wrappers as oracle
 
@@ -37,12 +37,12 @@ def test_statistics_added_in_parts_are_those_of_the_whole():
 
 def test_images_are_not_normalised():
     with pytest.raises(ErlctlError, match=r"remove environment\.wrappers.normalise_observations"):
-        Signals(Wrappers(normalise_observations=True), vector("Pictures"))
+        Preprocessing(Wrappers(normalise_observations=True), vector("Pictures"))
 
 
 @pytest.mark.parametrize(("scale", "clip"), [(1.0, 1.0), (0.1, 0.5), (3.0, 1e9)])
 def test_training_rewards_are_scaled_and_then_clipped(scale, clip):
-    signals = Signals(Wrappers(reward_scale=scale, reward_clip=clip), vector())
+    signals = Preprocessing(Wrappers(reward_scale=scale, reward_clip=clip), vector())
     rewards = np.array([-7.0, -0.2, 0.0, 0.3, 4.0])
     np.testing.assert_allclose(
         signals.rewards(rewards), [oracle.training_reward(r, scale, clip) for r in rewards]

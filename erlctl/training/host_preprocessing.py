@@ -1,4 +1,4 @@
-"""What training sees of a host environment: frames in stacks, scaled observations and rewards."""
+"""What training sees of a host environment: stacked frames, scaled observations and rewards."""
 
 from __future__ import annotations
 
@@ -40,6 +40,32 @@ class FrameWindows:
         self.windows[:, -1] = frames
         if is_first.any():
             self.windows[is_first] = frames[is_first][:, np.newaxis]
+
+
+class EpisodeTally:
+    """Returns and lengths of the episodes that N environments are in.
+
+    Args:
+        num_envs: N.
+    """
+
+    def __init__(self, num_envs: int) -> None:
+        self._returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+
+    def clear(self) -> None:
+        """Begin anew everywhere."""
+        self._returns[:], self.lengths[:] = 0.0, 0
+
+    def add(self, rewards: np.ndarray) -> None:
+        """Add a step of every environment."""
+        self._returns += rewards
+        self.lengths += 1
+
+    def take(self, index: int) -> tuple[float, int]:
+        """Return (return, length) of an episode that ended; its environment begins the next."""
+        result = float(self._returns[index]), int(self.lengths[index])
+        self._returns[index], self.lengths[index] = 0.0, 0
+        return result
 
 
 class Normaliser:
@@ -95,7 +121,7 @@ class Normaliser:
         return {"mean": self.mean, "variance": self.variance, "count": self.count}
 
 
-class Signals:
+class Preprocessing:
     """The wrappers of a spec that change what is learned from, and not the task.
 
     Args:
