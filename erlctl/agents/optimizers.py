@@ -1,17 +1,16 @@
-"""Options of a spec -> Keras optimisers, each in the form that is fastest where it will run."""
+"""Parts of optimisers: a learning rate by environment steps, Adam as one kernel."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
 
 from erlctl.agents.schedules import schedule_value
-from erlctl.fields import Options, Schedule
-from erlctl.options import optimizers as options_lib
+from erlctl.fields import Schedule
 
 
 class StepSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -78,25 +77,3 @@ class KernelAdam(tf.keras.optimizers.Adam):
                     v=self._velocities[index].handle, grad=gradient,
                 )
         return self.iterations.assign_add(1)
-
-
-def make_optimizer(
-    options: Options, learning_rate: Any, *, xla: bool
-) -> tf.keras.optimizers.Optimizer:
-    """Return Keras' optimiser for `options` with a number or a schedule as learning rate.
-
-    The new Keras optimisers, not `legacy`: inside XLA they are nearly twice as fast.
-    """
-    adam = tf.keras.optimizers.Adam if xla else KernelAdam
-    make: dict[type, Callable[[Any, Any], Any]] = {
-        options_lib.Adam: lambda o, lr: adam(
-            lr, beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, jit_compile=False
-        ),
-        options_lib.RmsProp: lambda o, lr: tf.keras.optimizers.RMSprop(
-            lr, rho=o.rho, epsilon=o.epsilon, centered=o.centered, jit_compile=False
-        ),
-        options_lib.Sgd: lambda o, lr: tf.keras.optimizers.SGD(
-            lr, momentum=o.momentum, jit_compile=False
-        ),
-    }
-    return make[type(options)](options, learning_rate)

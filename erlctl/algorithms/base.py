@@ -44,7 +44,7 @@ class Algorithm(Options):
     """Fields and facts shared by all algorithms.
 
     Class attributes:
-        base: Which agent class runs it: a key of `erlctl.agents.AGENT_BASES`.
+        base: Which agent runs it: a key of `erlctl.agents.AGENTS`.
         summary: One line for `erlctl algorithms`.
         equation: The target as the paper prints it, in the names of the fields.
         source: Paper.
@@ -64,11 +64,6 @@ class Algorithm(Options):
     collect_policy: PolicySection = option(
         EpsilonGreedy(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
     )
-
-    @property
-    def agent_base(self) -> str:
-        """The agent class of these settings: `base`, apart from algorithms with several forms."""
-        return self.base
 
     @property
     def policy_temperature(self) -> float:
