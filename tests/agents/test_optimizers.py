@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.agents.optimizers import StepSchedule, make_optimizer
+from erlctl.agents.optimizers import StepSchedule
 from erlctl.fields import Schedule
 from erlctl.options.optimizers import Adam
 
@@ -48,14 +48,14 @@ def adam_of_the_paper(num_steps):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_adam_is_the_papers(xla):
-    weights, _ = run(make_optimizer(OPTIONS, OPTIONS.learning_rate, xla=xla), 7)
+    weights, _ = run(OPTIONS.build(OPTIONS.learning_rate, xla=xla), 7)
     for weight, expected in zip(weights, adam_of_the_paper(7), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=2e-5, atol=1e-6)
 
 
 def test_adam_has_the_same_variables_in_graph_mode_as_in_xla():
     states = [
-        run(make_optimizer(OPTIONS, OPTIONS.learning_rate, xla=xla), 7)[1] for xla in (False, True)
+        run(OPTIONS.build(OPTIONS.learning_rate, xla=xla), 7)[1] for xla in (False, True)
     ]
     assert states[0][0] == 7  # steps done
     for one, other in zip(*states, strict=True):
@@ -66,9 +66,9 @@ def test_adam_has_the_same_variables_in_graph_mode_as_in_xla():
 def test_adam_follows_a_schedule_over_environment_steps(xla):
     clock = tf.Variable(0, dtype=tf.int64)
     schedule = StepSchedule(Schedule(0.02, 0.0, 100), clock)
-    adam = make_optimizer(OPTIONS, schedule, xla=xla)
+    adam = OPTIONS.build(schedule, xla=xla)
     there, _ = run(adam, 3, before=lambda i: clock.assign([0, 50, 100][i]))
-    constant = [run(make_optimizer(OPTIONS, 0.02, xla=xla), n)[0] for n in (1, 2)]
+    constant = [run(OPTIONS.build(0.02, xla=xla), n)[0] for n in (1, 2)]
     # The second step at half the rate, the third at none.
     for weight, one, two in zip(there, *constant, strict=True):
         np.testing.assert_allclose(weight, (one + two) / 2, rtol=1e-5, atol=1e-6)
@@ -76,7 +76,7 @@ def test_adam_follows_a_schedule_over_environment_steps(xla):
 
 def test_a_step_waits_for_every_gradient_but_the_first():
     """The backward pass may still read a weight until then, and it would have to be copied."""
-    adam = make_optimizer(OPTIONS, 0.02, xla=False)
+    adam = OPTIONS.build(0.02, xla=False)
     weights = [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
     adam.build(weights)
 

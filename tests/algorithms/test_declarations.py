@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from erlctl import registry
-from erlctl.algorithms import _base, _companion
+from erlctl.algorithms import base, companion
 from erlctl.errors import DomainError
 from erlctl.fields import Options
 from erlctl.options import policies
 
 ALGORITHMS = registry.all_of("algorithm")
 VALUE_ALGORITHMS = [
-    name for name, cls in ALGORITHMS.items() if issubclass(cls, _base.ValueAlgorithm)
+    name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
 BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac"}
 
@@ -121,7 +121,7 @@ def test_defaults_are_those_of_the_source(name):
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_are_those_of_the_table(name):
     operator, temperature, alpha, clip, double = TARGETS[name]
-    assert make(name).backup() == _base.Backup(
+    assert make(name).backup() == base.Backup(
         operator=operator, temperature=temperature, gap_scale=alpha, gap_range=clip, double=double
     )
 
@@ -167,7 +167,7 @@ def test_n_step_returns_are_allowed_without_regularisation(name):
 
 def test_double_is_refused_at_a_temperature_and_allowed_without():
     assert "argmax" in refusal("soft_dqn", double=True)
-    assert make("soft_dqn", double=True, temperature=0.0).backup() == _base.Backup(
+    assert make("soft_dqn", double=True, temperature=0.0).backup() == base.Backup(
         operator="logsumexp", double=True
     )
     assert make("advantage_learning", double=True).backup().double
@@ -193,12 +193,12 @@ def test_cvi_coefficients_give_temperature_and_alpha():
 
 
 def test_dpp_has_three_forms():
-    assert make("dpp").agent_base == "regularised_dqn"
+    assert make("dpp").base == "regularised_dqn"
     assert make("dpp", form="preference").backup().gap_range == (None, None)
     assert make("dpp", operator="boltzmann").backup().gap_range == (-1.0, None)
     two_networks = make("dpp", form="q_plus_log_policy", temperature=0.2)
-    assert two_networks.agent_base == "companion"
-    assert two_networks.companion() == _companion.Companion(
+    assert two_networks.base == "companion"
+    assert two_networks.companion() == companion.Companion(
         rule="dynamic_policy_programming", kl_coefficient=0.2, regularised_evaluation=True,
         log_policy_clip=-1.0,
     )
@@ -222,11 +222,11 @@ def test_boltzmann_with_alpha_below_one_is_warned_of_as_neither():
 def test_companion_algorithms_declare_their_rules():
     momentum = make("momentum_dqn").companion()
     assert momentum.rule == "momentum"
-    assert momentum.weight == _companion.AveragingWeight(grows=True, offset=0.0, largest=0.9)
+    assert momentum.weight == companion.AveragingWeight(grows=True, offset=0.0, largest=0.9)
     averaging = make("dual_averaging_vi", kl_coefficient=0.3, entropy_coefficient=0.1).companion()
-    assert averaging.weight == _companion.AveragingWeight(grows=False, largest=0.3 / 0.4)
+    assert averaging.weight == companion.AveragingWeight(grows=False, largest=0.3 / 0.4)
     mean = make("dual_averaging_vi", entropy_coefficient=0.0)
-    assert mean.companion().weight == _companion.AveragingWeight()
+    assert mean.companion().weight == companion.AveragingWeight()
     assert make("mirror_descent_vi").companion().rule == "mirror_descent_direct"
     indirect = make("mirror_descent_vi", form="indirect", regularised_evaluation=False).companion()
     assert indirect.rule == "mirror_descent_indirect"
