@@ -20,7 +20,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import common, eager_utils
 
-from erlctl.agents.optimizers import StepSchedule
+from erlctl.agents.optimizers import StepSchedule, make_optimizer
 from erlctl.agents.policies import Clock, Temperature, preference_policy
 from erlctl.fields import Options, Schedule
 from erlctl.maths.values import take_action
@@ -88,7 +88,7 @@ class AgentContext:
         final = self.optimizer.final_learning_rate
         if final is not None:
             rate = StepSchedule(Schedule(rate, rate * final / start, self.total_steps), self.step)
-        return self.optimizer.build(rate, xla=self.xla)
+        return make_optimizer(self.optimizer, rate, xla=self.xla)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,17 @@
-"""Parts of optimisers: a learning rate by environment steps, Adam as one kernel."""
+"""Options of a spec -> Keras optimisers, each in the form that is fastest where it will run."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from erlctl.agents.schedules import schedule_value
-from erlctl.fields import Schedule
+from erlctl.fields import Options, Schedule
+from erlctl.options.optimizers import Adam, RmsProp, Sgd
 
 
 class StepSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -77,3 +78,46 @@ class KernelAdam(tf.keras.optimizers.Adam):
                     v=self._velocities[index].handle, grad=gradient,
                 )
         return self.iterations.assign_add(1)
+
+
+def _adam(options: Adam, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    make = tf.keras.optimizers.Adam if xla else KernelAdam
+    return make(
+        learning_rate, beta_1=options.beta_1, beta_2=options.beta_2, epsilon=options.epsilon,
+        jit_compile=False,
+    )
+
+
+def _rmsprop(options: RmsProp, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    del xla
+    return tf.keras.optimizers.RMSprop(
+        learning_rate, rho=options.rho, epsilon=options.epsilon, centered=options.centered,
+        jit_compile=False,
+    )
+
+
+def _sgd(options: Sgd, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    del xla
+    return tf.keras.optimizers.SGD(learning_rate, momentum=options.momentum, jit_compile=False)
+
+
+BUILDERS: Mapping[type[Options], Callable[..., tf.keras.optimizers.Optimizer]] = {
+    Adam: _adam, RmsProp: _rmsprop, Sgd: _sgd,
+}
+
+
+def make_optimizer(
+    options: Any, learning_rate: Any, *, xla: bool
+) -> tf.keras.optimizers.Optimizer:
+    """Return the Keras optimiser of a section; one of another package builds itself.
+
+    The new Keras optimisers, not `legacy`: inside XLA they are nearly twice as fast.
+
+    Args:
+        options: A registered optimiser.
+        learning_rate: A number or a Keras schedule, in place of the section's.
+        xla: Whether its steps will be compiled by XLA.
+    """
+    if (build := BUILDERS.get(type(options))) is not None:
+        return build(options, learning_rate, xla=xla)
+    return options.build(learning_rate, xla=xla)

@@ -139,6 +139,7 @@ def _averaging_loss(
     declaration: Companion, at: Outputs, q: tf.Tensor, action: tf.Tensor, syncs: tf.Tensor,
     loss: ElementLoss,
 ) -> tf.Tensor:
+    assert declaration.weight is not None, declaration
     target = terms.averaging_target(
         values.take_action(at.companion_target, action),
         values.take_action(q, action),

@@ -119,6 +119,16 @@ def test_momentum_fits_the_average_with_the_online_q_by_number_of_synchronisatio
     np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-5)
 
 
+def test_momentum_without_averaging_fits_the_online_q_of_this_very_update():
+    """Nothing is late: H is fitted to Q as it is before the step, not to a target copy."""
+    q, _, c, _ = rows = tables()
+    agent = agent_on(declare("momentum_dqn", averaging_weight_max=0.0), rows)
+    agent._num_syncs.assign(7)
+    info = agent.train(experience())
+    expected = np.mean((q[:8][PAIRS] - c[:8][PAIRS]) ** 2)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-5)
+
+
 def test_momentum_companion_is_fitted_to_its_golden_target():
     """h_target(s, .) = q_t, q_online(s, .) = q_tp1; the gradient holds the target."""
     agent = make_agent(declare("momentum_dqn"), num_states=8, num_actions=3)

@@ -1,12 +1,14 @@
 """The optimisers of graph mode against the paper and against Keras."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.agents.optimizers import StepSchedule
+from erlctl.agents.optimizers import StepSchedule, make_optimizer
 from erlctl.fields import Schedule
-from erlctl.options.optimizers import Adam
+from erlctl.options.optimizers import Adam, Optimizer
 
 SHAPES = [(3, 4), (4,), (2, 2, 3)]
 OPTIONS = Adam(learning_rate=0.02, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
@@ -48,14 +50,14 @@ def adam_of_the_paper(num_steps):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_adam_is_the_papers(xla):
-    weights, _ = run(OPTIONS.build(OPTIONS.learning_rate, xla=xla), 7)
+    weights, _ = run(make_optimizer(OPTIONS, OPTIONS.learning_rate, xla=xla), 7)
     for weight, expected in zip(weights, adam_of_the_paper(7), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=2e-5, atol=1e-6)
 
 
 def test_adam_has_the_same_variables_in_graph_mode_as_in_xla():
     states = [
-        run(OPTIONS.build(OPTIONS.learning_rate, xla=xla), 7)[1] for xla in (False, True)
+        run(make_optimizer(OPTIONS, OPTIONS.learning_rate, xla=xla), 7)[1] for xla in (False, True)
     ]
     assert states[0][0] == 7  # steps done
     for one, other in zip(*states, strict=True):
@@ -66,9 +68,9 @@ def test_adam_has_the_same_variables_in_graph_mode_as_in_xla():
 def test_adam_follows_a_schedule_over_environment_steps(xla):
     clock = tf.Variable(0, dtype=tf.int64)
     schedule = StepSchedule(Schedule(0.02, 0.0, 100), clock)
-    adam = OPTIONS.build(schedule, xla=xla)
+    adam = make_optimizer(OPTIONS, schedule, xla=xla)
     there, _ = run(adam, 3, before=lambda i: clock.assign([0, 50, 100][i]))
-    constant = [run(OPTIONS.build(0.02, xla=xla), n)[0] for n in (1, 2)]
+    constant = [run(make_optimizer(OPTIONS, 0.02, xla=xla), n)[0] for n in (1, 2)]
     # The second step at half the rate, the third at none.
     for weight, one, two in zip(there, *constant, strict=True):
         np.testing.assert_allclose(weight, (one + two) / 2, rtol=1e-5, atol=1e-6)
@@ -76,7 +78,7 @@ def test_adam_follows_a_schedule_over_environment_steps(xla):
 
 def test_a_step_waits_for_every_gradient_but_the_first():
     """The backward pass may still read a weight until then, and it would have to be copied."""
-    adam = OPTIONS.build(0.02, xla=False)
+    adam = make_optimizer(OPTIONS, 0.02, xla=False)
     weights = [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
     adam.build(weights)
 
@@ -92,3 +94,18 @@ def test_a_step_waits_for_every_gradient_but_the_first():
     for op in steps:
         (barrier,) = [c for c in op.control_inputs if c.type == "NoOp"]
         assert set(barrier.control_inputs) == set(doubled[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheirSgd(Optimizer):
+    """An optimiser that another package brings."""
+
+    def build(self, learning_rate, *, xla):
+        assert not xla
+        return tf.keras.optimizers.SGD(learning_rate, jit_compile=False)
+
+
+def test_an_optimiser_of_another_package_builds_itself():
+    weights, _ = run(make_optimizer(TheirSgd(), 0.5, xla=False), 1)
+    for weight, gradient in zip(weights, gradients(0), strict=True):
+        np.testing.assert_allclose(weight, -0.5 * gradient, rtol=1e-6)

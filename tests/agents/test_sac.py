@@ -87,8 +87,9 @@ def upstream_of(agent, algorithm):
         actor_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
         alpha_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
-        actor_policy_ctor=lambda **_: fresh.policy, td_errors_loss_fn=common.element_wise_squared_loss,
-        gamma=0.99, target_entropy=-2.0, use_log_alpha_in_alpha_loss=False,
+        actor_policy_ctor=lambda **_: fresh.policy,
+        td_errors_loss_fn=common.element_wise_squared_loss, gamma=0.99,
+        target_entropy=-2.0, use_log_alpha_in_alpha_loss=False,
         target_update_tau=0.5, target_update_period=2,
         train_step_counter=tf.Variable(0, dtype=tf.int64),
     )
