@@ -1,4 +1,4 @@
-"""TF-Agents agents of the regularised family; `AGENT_BASES` maps a base to its module."""
+"""TF-Agents agents of the regularised family; `AGENTS` maps an algorithm's base to its class."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from erlctl.agents.base import AgentContext, TrainableAgent
+    from erlctl.agents.base import Agent, AgentContext
 
-AGENT_BASES: Mapping[str, str] = {
-    "regularised_dqn": "erlctl.agents.regularised_dqn",
-    "quantile": "erlctl.agents.quantile",
-    "companion": "erlctl.agents.companion",
-    "actor_critic_discrete": "erlctl.agents.actor_critic",
-    "sac": "erlctl.agents.munchausen_sac",
+AGENTS: Mapping[str, tuple[str, str]] = {
+    "regularised_dqn": ("value", "ValueAgent"),
+    "quantile": ("quantile", "QuantileAgent"),
+    "companion": ("companion", "CompanionAgent"),
+    "actor_critic_discrete": ("actor_critic", "DiscreteActorCriticAgent"),
+    "sac": ("continuous", "ContinuousActorCriticAgent"),
 }
 
 
-def build_agent(context: AgentContext) -> TrainableAgent:
+def build_agent(context: AgentContext) -> Agent:
     """Return the agent that `context.algorithm` declares; its module is imported on use."""
-    module = importlib.import_module(AGENT_BASES[context.algorithm.agent_base])
-    agent: TrainableAgent = module.build(context)
+    module, name = AGENTS[context.algorithm.base]
+    agent: Agent = getattr(importlib.import_module(f"{__name__}.{module}"), name)(context)
     return agent

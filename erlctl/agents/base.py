@@ -1,11 +1,15 @@
-"""What the training program asks of every agent, and what an agent is built from."""
+"""The one base of all agents: learners and target pairs, from which all the rest follows.
+
+A family says which networks there are, which losses train them and which networks have target
+copies; training, `start`, state, clipping, synchronisation and the names of losses are here.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,13 +18,20 @@ from tf_agents.networks import network as network_lib
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
+from tf_agents.utils import common, eager_utils
 
 from erlctl.agents.optimizers import StepSchedule, make_optimizer
-from erlctl.algorithms.base import Algorithm
+from erlctl.agents.policies import Clock, Temperature, preference_policy
 from erlctl.fields import Options, Schedule
+from erlctl.maths.values import take_action
 from erlctl.networks.build import initialise, value_network
+from erlctl.options.policies import Greedy
 
 Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
+LOSSES = {
+    "huber": common.element_wise_huber_loss,
+    "squared": common.element_wise_squared_loss,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +67,7 @@ class AgentContext:
     @property
     def observation_spec(self) -> Any:
         """Spec of what the networks read."""
-        observation = self.time_step_spec.observation
-        return observation["observation"] if isinstance(observation, Mapping) else observation
-
-    @property
-    def has_mask(self) -> bool:
-        """Whether observations carry a mask of legal actions."""
-        return isinstance(self.time_step_spec.observation, Mapping)
+        return split_mask(self.time_step_spec.observation)[0]
 
     @property
     def num_actions(self) -> int:
@@ -79,54 +84,243 @@ class AgentContext:
     def make_optimizer(self, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
         """Return a new optimiser; `learning_rate` replaces the spec's."""
         start = self.optimizer.learning_rate
-        chosen = start if learning_rate is None else learning_rate
+        rate: Any = start if learning_rate is None else learning_rate
         final = self.optimizer.final_learning_rate
-        if final is None:
-            return make_optimizer(self.optimizer, chosen, xla=self.xla)
-        end = chosen * final / start
-        schedule = Schedule(chosen, end, self.total_steps)
-        return make_optimizer(self.optimizer, StepSchedule(schedule, self.step), xla=self.xla)
+        if final is not None:
+            rate = StepSchedule(Schedule(rate, rate * final / start, self.total_steps), self.step)
+        return make_optimizer(self.optimizer, rate, xla=self.xla)
 
 
-class TrainableAgent(Protocol):
-    """A TF-Agents agent with what the training program needs beside `train`."""
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """One descent of an update: which weights follow which loss.
 
-    algorithm: Algorithm
+    Attributes:
+        loss_name: Name of the loss in the logs; that of the values is "loss".
+        optimizer_name: Name of the optimiser's variables in the state.
+        optimizer: Optimiser of these weights alone.
+        weights: What is trained.
+        loss: What `Agent._prepare` returned -> the loss, a scalar, and extra tensors.
+    """
 
-    def train(self, experience: trajectory.Transition, weights: Any = None) -> tf_agent.LossInfo:
-        """One update on a batch of transitions."""
+    loss_name: str
+    optimizer_name: str
+    optimizer: tf.keras.optimizers.Optimizer
+    weights: Sequence[tf.Variable]
+    loss: Callable[[Any], tf_agent.LossInfo]
 
-    def start(self, seed: np.random.SeedSequence) -> None:
-        """Give all networks fresh weights and synchronise their targets."""
+
+class TargetPair(NamedTuple):
+    """A network and the copy of it that follows at each synchronisation."""
+
+    online: network_lib.Network
+    target: network_lib.Network
+
+    @classmethod
+    def of(cls, online: network_lib.Network) -> TargetPair:
+        """Return `online`, its variables created, with a copy that shares none of them."""
+        online.create_variables()
+        return cls(online, common.maybe_copy_target_network_with_checks(
+            online, name=f"target_{online.name}"
+        ))
+
+
+class Agent(tf_agent.TFAgent):
+    """A TF-Agents agent made of learners and target pairs.
+
+    An update is one step of each learner, in order, on the same batch; then the target networks
+    are synchronised where it is time. A family calls this constructor with its parts and gives
+    the losses, `preferences` and `_figures`.
+
+    Args:
+        context: What every agent is built from.
+        networks: Name of the state group -> network with variables; what acting reads is called
+            "weights/...". `start` draws their weights in this order.
+        targets: Name of the state group of the copy -> pair.
+        learners: In the order of their steps.
+        extra_state: Further groups of variables.
+
+    Attributes:
+        algorithm: Declaration.
+        learners: The learners.
+        loss_names: Names of the logged losses, "loss" first.
+        diagnostic_names: Names of what `diagnostics` returns.
+    """
+
+    figure_names: ClassVar[tuple[str, ...]] = (
+        "q_mean", "action_gap", "preference_max", "entropy", "kl_to_target", "clipped_fraction",
+    )
+
+    def __init__(
+        self,
+        context: AgentContext,
+        *,
+        networks: Mapping[str, network_lib.Network],
+        targets: Mapping[str, TargetPair],
+        learners: Sequence[Learner],
+        extra_state: Mapping[str, Sequence[tf.Variable]] | None = None,
+    ) -> None:
+        tf.Module.__init__(self)
+        self.algorithm = context.algorithm
+        self.learners = tuple(learners)
+        # Update order need not be the order of the logs' columns.
+        self.loss_names = tuple(
+            sorted((learner.loss_name for learner in learners), key=lambda name: name != "loss")
+        )
+        self.diagnostic_names = (*self.figure_names, "gradient_norm")
+        for learner in learners:
+            learner.optimizer.build(learner.weights)
+        self._networks, self._targets = dict(networks), dict(targets)
+        self._extra_state = dict(extra_state or {})
+        self._generator = context.generator
+        self._acting = tf.Module()  # what policies track
+        self._acting.networks = [
+            network for name, network in networks.items() if name.startswith("weights/")
+        ]
+        self._update_target = common.Periodically(
+            lambda: self._synchronise(context.target_update_polyak),
+            context.target_update_every, "synchronise_targets",
+        )
+        # Here already, because the policy that upstream's constructor wants reads them.
+        self._time_step_spec, self._action_spec = context.time_step_spec, context.action_spec
+        policy = self.acting_policy(Greedy(), None)
+        super().__init__(
+            context.time_step_spec, context.action_spec, policy, policy,
+            train_sequence_length=None,
+            # TF-Agents' default is one global step that all agents share.
+            train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
+        )
 
     def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Return what the behaviour policy ranks actions by, [B, A], and the mask or None."""
+        """Return what policies rank actions by, [B, A], and the mask of legal actions or None."""
+        raise NotImplementedError
+
+    def own_temperature(self) -> Temperature:
+        """Return the temperature of Boltzmann policies whose section gives none."""
+        return Schedule.constant(self.algorithm.policy_temperature)
 
     def acting_policy(
-        self, options: Options, clock: Any, *, random_steps: int
+        self, options: Options, clock: Clock | None, *, random_steps: int = 0
     ) -> tf_policy.TFPolicy:
-        """Return the policy that `options` describes on the agent's own networks."""
+        """Return the policy that a section describes on the agent's own networks.
 
-    def losses(self, info: tf_agent.LossInfo) -> dict[str, tf.Tensor]:
-        """Return the scalars of an update that are averaged and logged; "loss" is among them."""
+        Args:
+            options: A registered policy.
+            clock: Time and random numbers; None for the greedy policy only.
+            random_steps: Before this environment step every action is uniform.
+        """
+        return preference_policy(
+            self, self._acting, options, clock, random_steps=random_steps,
+            own_temperature=self.own_temperature(),
+        )
 
-    def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
-        """Return scalars about a batch; same names at every call."""
+    def start(self, seed: np.random.SeedSequence) -> None:
+        """Give each network fresh weights from a seed of its own and copy them to the targets."""
+        seeds = seed.spawn(len(self._networks))
+        for network, own_seed in zip(self._networks.values(), seeds, strict=True):
+            initialise(network, own_seed)
+        self.initialize()
 
     def state_groups(self) -> dict[str, Sequence[tf.Variable]]:
         """Return every variable of the agent by group; group "weights/..." is what acting needs."""
+        return {
+            **{name: network.variables for name, network in self._networks.items()},
+            **{name: pair.target.variables for name, pair in self._targets.items()},
+            **{each.optimizer_name: each.optimizer.variables for each in self.learners},
+            **self._extra_state,
+            "counters": [self.train_step_counter, *self._update_target.variables],
+        }
+
+    def losses(self, info: tf_agent.LossInfo) -> dict[str, tf.Tensor]:
+        """Return the scalars of an update that are averaged and logged, by `loss_names`."""
+        return {name: info.extra[name].loss for name in self.loss_names}
+
+    def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
+        """Return scalars about a batch, by `diagnostic_names`; nothing that is learned moves."""
+        learner = next(each for each in self.learners if each.loss_name == "loss")
+        with unmoved(self._generator):
+            batch = self._prepare(transition)
+            _, gradients = _loss_and_gradients(learner, batch)
+            return {
+                **self._figures(batch),
+                "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None]),
+            }
+
+    def _figures(self, batch: Any) -> dict[str, tf.Tensor]:
+        """Return the scalars of `figure_names`."""
+        raise NotImplementedError
+
+    def _prepare(self, transition: trajectory.Transition) -> Any:
+        """Return what all losses of one update read; computed once, before the first step."""
+        return transition
+
+    def _initialize(self) -> None:
+        self._copy_to_targets(1.0)
+
+    def _copy_to_targets(self, polyak: float) -> tf.Operation:
+        return tf.group(*(
+            common.soft_variables_update(pair.online.variables, pair.target.variables, polyak)
+            for pair in self._targets.values()
+        ))
+
+    def _synchronise(self, polyak: float) -> tf.Operation:
+        """Move the targets; called every `target_update_every` updates."""
+        return self._copy_to_targets(polyak)
+
+    def _train(self, experience: trajectory.Transition, weights: Any = None) -> tf_agent.LossInfo:
+        assert weights is None, "importance weights are not supported"
+        batch = self._prepare(experience)
+        infos = {each.loss_name: self._descend(each, batch) for each in self.learners}
+        self.train_step_counter.assign_add(1)
+        self._update_target()
+        return tf_agent.LossInfo(infos["loss"].loss, infos)
+
+    def _loss(
+        self, experience: trajectory.Transition, weights: Any = None, training: bool = False
+    ) -> tf_agent.LossInfo:
+        del weights, training
+        batch = self._prepare(experience)
+        infos = {each.loss_name: each.loss(batch) for each in self.learners}
+        return tf_agent.LossInfo(infos["loss"].loss, infos)
+
+    def _descend(self, learner: Learner, batch: Any) -> tf_agent.LossInfo:
+        info, gradients = _loss_and_gradients(learner, batch)
+        pairs = list(zip(gradients, learner.weights, strict=True))
+        if self.algorithm.gradient_clip_norm is not None:
+            pairs = eager_utils.clip_gradient_norms(pairs, self.algorithm.gradient_clip_norm)
+        learner.optimizer.apply_gradients(pairs)
+        return info
 
 
-def new_counter() -> tf.Variable:
-    """Return a counter at 0; TF-Agents' default is one global step shared by all agents."""
-    return tf.Variable(0, dtype=tf.int64, trainable=False)
+class TdLossInfo(NamedTuple):
+    """Extra of a TD loss, [B] each (quantiles: the mean error of a sample)."""
+
+    td_loss: tf.Tensor
+    td_error: tf.Tensor
+
+
+def td_loss(
+    name: str, target: tf.Tensor, q: tf.Tensor, action: tf.Tensor
+) -> tf_agent.LossInfo:
+    """Return the mean of the loss `name` between `target` [B] and `q` [B, A] at `action` [B]."""
+    prediction = take_action(q, action)
+    losses = LOSSES[name](target, prediction)
+    return tf_agent.LossInfo(tf.reduce_mean(losses), TdLossInfo(losses, target - prediction))
 
 
 def split_mask(observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """TF-Agents' observation-and-action-constraint splitter: (network input, legal actions)."""
+    """Return (network input, legal actions or None) of an observation or of its spec."""
     if isinstance(observation, Mapping):
         return observation["observation"], observation["mask"]
     return observation, None
+
+
+def both_values(
+    network: Any, inputs: tf.Tensor, next_inputs: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `network` at s and at s', [B, A] each, in one pass: cheaper than two small ones."""
+    q_t, q_tp1 = tf.split(network(tf.concat([inputs, next_inputs], axis=0))[0], 2)
+    return q_t, q_tp1
 
 
 @contextlib.contextmanager
@@ -137,14 +331,10 @@ def unmoved(generator: tf.random.Generator) -> Iterator[None]:
     generator.state.assign(state)
 
 
-def start_networks(
-    networks: Sequence[network_lib.Network], seed: np.random.SeedSequence
-) -> None:
-    """Give each network fresh weights from a seed of its own."""
-    for network, own_seed in zip(networks, seed.spawn(len(networks)), strict=True):
-        initialise(network, own_seed)
-
-
-def global_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
-    """Return the Euclidean norm over all gradients, a scalar; None counts as zero."""
-    return tf.linalg.global_norm([g for g in gradients if g is not None])
+def _loss_and_gradients(
+    learner: Learner, batch: Any
+) -> tuple[tf_agent.LossInfo, Sequence[tf.Tensor | None]]:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(learner.weights)
+        info = learner.loss(batch)
+    return info, tape.gradient(info.loss, learner.weights)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Options, Schedule
-from erlctl.options import optimizers as options_lib
+from erlctl.options.optimizers import Adam, RmsProp, Sgd
 
 
 class StepSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -80,23 +80,44 @@ class KernelAdam(tf.keras.optimizers.Adam):
         return self.iterations.assign_add(1)
 
 
+def _adam(options: Adam, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    make = tf.keras.optimizers.Adam if xla else KernelAdam
+    return make(
+        learning_rate, beta_1=options.beta_1, beta_2=options.beta_2, epsilon=options.epsilon,
+        jit_compile=False,
+    )
+
+
+def _rmsprop(options: RmsProp, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    del xla
+    return tf.keras.optimizers.RMSprop(
+        learning_rate, rho=options.rho, epsilon=options.epsilon, centered=options.centered,
+        jit_compile=False,
+    )
+
+
+def _sgd(options: Sgd, learning_rate: Any, *, xla: bool) -> tf.keras.optimizers.Optimizer:
+    del xla
+    return tf.keras.optimizers.SGD(learning_rate, momentum=options.momentum, jit_compile=False)
+
+
+BUILDERS: Mapping[type[Options], Callable[..., tf.keras.optimizers.Optimizer]] = {
+    Adam: _adam, RmsProp: _rmsprop, Sgd: _sgd,
+}
+
+
 def make_optimizer(
-    options: Options, learning_rate: Any, *, xla: bool
+    options: Any, learning_rate: Any, *, xla: bool
 ) -> tf.keras.optimizers.Optimizer:
-    """Return Keras' optimiser for `options` with a number or a schedule as learning rate.
+    """Return the Keras optimiser of a section; one of another package builds itself.
 
     The new Keras optimisers, not `legacy`: inside XLA they are nearly twice as fast.
+
+    Args:
+        options: A registered optimiser.
+        learning_rate: A number or a Keras schedule, in place of the section's.
+        xla: Whether its steps will be compiled by XLA.
     """
-    adam = tf.keras.optimizers.Adam if xla else KernelAdam
-    make: dict[type, Callable[[Any, Any], Any]] = {
-        options_lib.Adam: lambda o, lr: adam(
-            lr, beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, jit_compile=False
-        ),
-        options_lib.RmsProp: lambda o, lr: tf.keras.optimizers.RMSprop(
-            lr, rho=o.rho, epsilon=o.epsilon, centered=o.centered, jit_compile=False
-        ),
-        options_lib.Sgd: lambda o, lr: tf.keras.optimizers.SGD(
-            lr, momentum=o.momentum, jit_compile=False
-        ),
-    }
-    return make[type(options)](options, learning_rate)
+    if (build := BUILDERS.get(type(options))) is not None:
+        return build(options, learning_rate, xla=xla)
+    return options.build(learning_rate, xla=xla)

@@ -53,7 +53,9 @@ class ActorCriticAlgorithm(Algorithm):
     gradient_clip_norm: float | None = option(
         None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
     )
-    collect_policy: PolicySection = option(Boltzmann(), "Behaviour policy: the actor itself.")
+    collect_policy: PolicySection = option(
+        Boltzmann(), "Behaviour policy; boltzmann without a temperature is the actor itself."
+    )
 
     def bonus(self) -> Bonus:
         """Return the log-policy terms of the critic's target."""
@@ -61,6 +63,7 @@ class ActorCriticAlgorithm(Algorithm):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse a step size for a temperature that is not learned."""
+        yield from super().conflicts()
         if self.temperature_learning_rate is not None and not self.learn_temperature:
             yield "temperature_learning_rate", "null where learn_temperature is false"
 

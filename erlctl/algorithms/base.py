@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from erlctl.fields import AT_LEAST_ONE, POSITIVE, UNIT, Options, Schedule, option
-from erlctl.options.policies import EpsilonGreedy, PolicySection
+from erlctl.options.policies import EpsilonGreedy, PolicySection, temperature_conflicts
 
 Operator = Literal["max", "logsumexp", "mellowmax", "boltzmann"]
 
@@ -44,12 +44,13 @@ class Algorithm(Options):
     """Fields and facts shared by all algorithms.
 
     Class attributes:
-        base: Which agent class runs it: a key of `erlctl.agents.AGENT_BASES`.
+        base: Which agent runs it: a key of `erlctl.agents.AGENTS`.
         summary: One line for `erlctl algorithms`.
         equation: The target as the paper prints it, in the names of the fields.
         source: Paper.
         relations: How it relates to the other algorithms, one sentence each.
         action_kind: "discrete" or "continuous".
+        n_step: Length of the returns in the replay; a field where it can be chosen.
     """
 
     base: ClassVar[str]
@@ -59,6 +60,7 @@ class Algorithm(Options):
     relations: ClassVar[tuple[str, ...]] = ()
     action_kind: ClassVar[Literal["discrete", "continuous"]] = "discrete"
     registered_name: ClassVar[str]
+    n_step = 1
 
     gamma: float = option(0.99, "Discount factor.", domain=UNIT, letter="gamma")
     collect_policy: PolicySection = option(
@@ -66,14 +68,26 @@ class Algorithm(Options):
     )
 
     @property
-    def agent_base(self) -> str:
-        """The agent class of these settings: `base`, apart from algorithms with several forms."""
-        return self.base
-
-    @property
     def policy_temperature(self) -> float:
         """Temperature of the algorithm's own Boltzmann policy; 0 where the policy is greedy."""
         return 0.0
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Refuse a Boltzmann behaviour policy that nobody gives a temperature."""
+        yield from temperature_conflicts(
+            self.collect_policy, self.policy_temperature, "collect_policy"
+        )
+
+    def conflicts_in(self, run: Any) -> Iterator[tuple[str, str]]:
+        """Yield (dotted path, what it must be) for what the rest of a `RunSpec` must be."""
+        yield from temperature_conflicts(
+            run.evaluation.policy, self.policy_temperature, "evaluation.policy"
+        )
+
+    def warnings_in(self, run: Any) -> Iterator[str]:
+        """Yield sentences about settings elsewhere in a `RunSpec` that are probably not meant."""
+        del run
+        return iter(())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +111,7 @@ class ValueAlgorithm(Algorithm):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse n-step returns without their middle terms and double targets of soft values."""
+        yield from super().conflicts()
         backup = self.backup()
         if backup.double and backup.temperature > 0:
             yield (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from erlctl.algorithms.base import Algorithm
 from erlctl.fields import POSITIVE, Schedule, option
@@ -40,7 +41,7 @@ class Companion:
         kl_coefficient: lambda >= 0, weight of KL(pi || previous pi), units of return.
         entropy_coefficient: tau >= 0, weight of the entropy, units of return.
         regularised_evaluation: Whether the value of the next state holds the two terms.
-        weight: Weight of the old average, for the two averaging rules.
+        weight: Weight of the old average; None for the rules that do not average.
         log_policy_clip: Lower clip of t * log pi, units of return; None is no clip.
     """
 
@@ -48,7 +49,7 @@ class Companion:
     kl_coefficient: float = 0.0
     entropy_coefficient: float = 0.0
     regularised_evaluation: bool = False
-    weight: AveragingWeight = AveragingWeight()
+    weight: AveragingWeight | None = None
     log_policy_clip: float | None = None
 
 
@@ -73,3 +74,14 @@ class CompanionAlgorithm(Algorithm):
     def companion(self) -> Companion:
         """Return the numbers of the two-network scheme."""
         raise NotImplementedError
+
+    def warnings_in(self, run: Any) -> Iterator[str]:
+        """Say what soft synchronisations do to a schedule that counts them."""
+        weight, polyak = self.companion().weight, run.training.target_update_polyak
+        if weight is not None and weight.grows and polyak < 1:
+            yield (
+                f"training.target_update_polyak ({polyak:g}) is less than 1: every soft "
+                "synchronisation counts as a whole iteration k of the averaging (weight k / (k + 1)"
+                ", and without an entropy term the temperature kl_coefficient / (k + 1)); use 1, "
+                "or a larger target_update_every"
+            )

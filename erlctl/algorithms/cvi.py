@@ -33,9 +33,10 @@ class Cvi(ValueAlgorithm):
     relations: ClassVar[tuple[str, ...]] = (
         "soft_dqn (mellowmax) with alpha = 0", "dpp (preference form) with alpha = 1",
         "advantage_learning with temperature -> 0",
-        "munchausen_dqn without clip, if operator is logsumexp; mellowmax only subtracts a number "
-        "that is the same for all states and actions",
-        "mirror_descent_vi (regularised evaluation) with the same coefficients, exactly",
+        "munchausen_dqn without clip and mirror_descent_vi (regularised evaluation) with the same "
+        "coefficients, if operator is logsumexp; mellowmax differs from it by one number, which no "
+        "policy notices, only where no episode terminates: logsumexp pays temperature * log |A| for"
+        " each step that goes on, so with terminal states the policies differ",
     )
 
     temperature: float | None = option(

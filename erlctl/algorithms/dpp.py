@@ -70,10 +70,10 @@ class Dpp(ValueAlgorithm):
         EpsilonBoltzmann(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
     )
 
-    @property
-    def agent_base(self) -> str:
-        """The two-network agent for the form with two networks."""
-        return "companion" if self.form == "q_plus_log_policy" else self.base
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form == "q_plus_log_policy":
+            object.__setattr__(self, "base", "companion")  # this object's agent has two networks
 
     def backup(self) -> Backup:
         """Return the target of the one-network forms."""

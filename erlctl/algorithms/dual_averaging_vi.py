@@ -17,7 +17,8 @@ class DualAveragingVi(CompanionAlgorithm):
     """KL and entropy regularisation by a second network H that averages the action values.
 
     The coefficients' defaults are ours: the paper gives grids. H is fitted to the target copy of Q,
-    so that one period between synchronisations is one iteration of the tabular scheme.
+    so that one period between synchronisations is one iteration of the tabular scheme; the paper's
+    deep agents fit to the online Q.
     """
 
     summary: ClassVar[str] = "KL and entropy regularisation by averaging action values (DA-VI)"
@@ -66,6 +67,7 @@ class DualAveragingVi(CompanionAlgorithm):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse a scheme without any regularisation."""
+        yield from super().conflicts()
         if self.kl_coefficient == 0 and self.entropy_coefficient == 0:
             yield "kl_coefficient", f"{POSITIVE} where entropy_coefficient is 0"
 

@@ -17,7 +17,8 @@ class Iqn(QuantileAlgorithm):
 
     summary: ClassVar[str] = "quantiles of the return, greedy on their mean"
     equation: ClassVar[str] = (
-        "z_i = r + gamma * discount * z(s', argmax_a q(s', a); sigma_i),  q = mean of K quantiles\n"
+        "z_i = r + gamma * discount * z(s', argmax_a q(s', a); sigma_i),\n"
+        "  q = mean of the K quantiles at the fixed fractions (k - 1/2) / K\n"
         "loss = sum_j mean_i |sigma_j - 1{u_ij < 0}| * huber_kappa(u_ij) / kappa,\n"
         "  u_ij = z_i - z(s, a; sigma_j)"
     )

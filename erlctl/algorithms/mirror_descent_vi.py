@@ -17,7 +17,8 @@ class MirrorDescentVi(CompanionAlgorithm):
     """KL and entropy regularisation by a policy network with a target copy.
 
     The coefficients' defaults are ours: the paper gives grids. The policy is fitted to the target
-    copy of Q, so that one period between synchronisations is one iteration of the tabular scheme.
+    copy of Q, so that one period between synchronisations is one iteration of the tabular scheme;
+    the paper's deep agents fit to the online Q.
     """
 
     summary: ClassVar[str] = "KL and entropy regularisation by a policy network (MD-VI)"
@@ -35,8 +36,8 @@ class MirrorDescentVi(CompanionAlgorithm):
     )
     relations: ClassVar[tuple[str, ...]] = (
         "dual_averaging_vi with the same coefficients: the same policies",
-        "munchausen_dqn without clip and cvi, temperature = kl + entropy, alpha = kl / "
-        "temperature: the same policies",
+        "munchausen_dqn without clip and cvi (logsumexp), temperature = kl + entropy, alpha = kl / "
+        "temperature: the same policies; cvi's mellowmax only where no episode terminates",
         "soft_dqn with kl_coefficient = 0", "dpp with entropy_coefficient = 0",
     )
 
@@ -64,6 +65,7 @@ class MirrorDescentVi(CompanionAlgorithm):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse a scheme without any regularisation."""
+        yield from super().conflicts()
         if self.kl_coefficient == 0 and self.entropy_coefficient == 0:
             yield "kl_coefficient", f"{POSITIVE} where entropy_coefficient is 0"
 

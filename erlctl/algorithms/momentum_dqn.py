@@ -33,7 +33,7 @@ class MomentumDqn(CompanionAlgorithm):
     )
     relations: ClassVar[tuple[str, ...]] = (
         "dual_averaging_vi without regularised evaluation, coefficients -> 0 at constant beta",
-        "dqn whose argmax is one synchronisation late, with averaging_weight_max = 0",
+        "dqn with averaging_weight_max = 0, as far as H, then fitted to the online Q, equals it",
     )
 
     averaging_offset: float = option(

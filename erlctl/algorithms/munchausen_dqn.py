@@ -23,7 +23,7 @@ class MunchausenDqn(ValueAlgorithm):
     )
     source: ClassVar[str] = "Vieillard, Pietquin, Geist 2020, arXiv:2007.14430"
     relations: ClassVar[tuple[str, ...]] = (
-        "soft_dqn with alpha = 0", "advantage_learning with temperature -> 0",
+        "soft_dqn with alpha = 0", "advantage_learning with temperature -> 0 and no clip",
         "cvi (logsumexp) without the clip", "dpp (logsumexp) with alpha = 1 and no clip",
     )
 

@@ -21,7 +21,7 @@ class MunchausenIqn(QuantileAlgorithm):
         "z_i = r + alpha * clip(temperature * log pi(a|s), log_policy_clip, 0)\n"
         "      + gamma * discount * sum_a' pi(a'|s') * (z(s', a'; sigma_i)\n"
         "                                               - temperature * log pi(a'|s')),\n"
-        "  pi = softmax(q / temperature),  q = mean of K quantiles;  loss as in iqn"
+        "  pi = softmax(q / temperature),  q = mean of K quantiles and loss as in iqn"
     )
     source: ClassVar[str] = "Vieillard, Pietquin, Geist 2020, arXiv:2007.14430"
     relations: ClassVar[tuple[str, ...]] = (

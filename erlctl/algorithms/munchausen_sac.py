@@ -28,7 +28,8 @@ class MunchausenSac(Sac):
         "             + gamma * discount * (min q_target(s', a') - temperature * log pi(a'|s'))\n"
         "bounding: y = r + alpha * f(a|s) + gamma * discount * (min q_target(s', a') - f(a'|s')),\n"
         "  f(a|s) = temperature * log pi(a|s) / bounding_scale, then clipped to [-1, 1] or tanh\n"
-        "  a: the replayed action, a' ~ pi(.|s')"
+        "  a: the replayed action, a' ~ pi(.|s'); loss, actor, temperature as in sac;\n"
+        "  densities are of actions in the environment's units, so the clips depend on those"
     )
     source: ClassVar[str] = (
         "after Vieillard, Pietquin, Geist 2020, arXiv:2007.14430; bounding after Iwaki 2025, "
@@ -74,6 +75,7 @@ class MunchausenSac(Sac):
 
     def warnings(self) -> Iterator[str]:
         """Name an unbounded density."""
+        yield from super().warnings()
         if self.alpha > 0 and self.bounding is None and self.log_policy_clip_high is None:
             yield (
                 "a density has no upper limit: without log_policy_clip_high the bonus grows as the "

@@ -23,7 +23,8 @@ class QuantileAlgorithm(ValueAlgorithm):
         64, "Quantile fractions of the target.", domain=AT_LEAST_ONE, letter="N'"
     )
     num_policy_quantiles: int = option(
-        32, "Quantile fractions whose mean the policies read.", domain=AT_LEAST_ONE, letter="K"
+        32, "Fixed fractions, (k - 1/2) / K, whose mean the policies read.",
+        domain=AT_LEAST_ONE, letter="K"
     )
     kappa: float = option(
         1.0, "Error at which the loss turns from square to linear.", domain=POSITIVE,

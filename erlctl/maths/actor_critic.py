@@ -84,6 +84,20 @@ def log_policy_bonus(
     return tf.stop_gradient(alpha * targets.clip(temperature * log_prob, bounds))
 
 
+def clipped_fraction(
+    scaled: tf.Tensor, alpha: float, bounds: tuple[float | None, float | None]
+) -> tf.Tensor:
+    """Return the share of t * log pi(a|s), `scaled` [B], below the lower clip of the bonus.
+
+    Returns:
+        A scalar in [0, 1]; 0 where there is no bonus (alpha = 0) or no lower clip.
+    """
+    low = bounds[0]
+    if low is None or alpha == 0:
+        return tf.zeros([], scaled.dtype)
+    return tf.reduce_mean(tf.cast(scaled < low, scaled.dtype))
+
+
 def _clip_unit(x: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(x, -1.0, 1.0)
 

@@ -46,11 +46,13 @@ class Rule:
             scalar; 0 where it is greedy.
         next_value: (declaration, outputs at s', syncs) -> value [B], without a gradient.
         loss: (declaration, outputs at s, action, syncs, element loss) -> loss [B] of C.
+        ranks_by_sum: Whether policies rank actions by Q + C, and not by C alone.
     """
 
     temperature: Callable[[Companion, tf.Tensor], tf.Tensor]
     next_value: Callable[[Companion, Outputs, tf.Tensor], tf.Tensor]
     loss: Callable[[Companion, Outputs, tf.Tensor, tf.Tensor, ElementLoss], tf.Tensor]
+    ranks_by_sum: bool = False
 
 
 def _zero(declaration: Companion, syncs: tf.Tensor) -> tf.Tensor:
@@ -137,6 +139,7 @@ def _averaging_loss(
     declaration: Companion, at: Outputs, q: tf.Tensor, action: tf.Tensor, syncs: tf.Tensor,
     loss: ElementLoss,
 ) -> tf.Tensor:
+    assert declaration.weight is not None, declaration
     target = terms.averaging_target(
         values.take_action(at.companion_target, action),
         values.take_action(q, action),
@@ -199,5 +202,7 @@ COMPANION_RULES: Mapping[str, Rule] = {
     "dual_averaging": Rule(_averaging_temperature, _averaged_value, _dual_averaging_loss),
     "mirror_descent_direct": Rule(_one, _mirror_descent_value, _direct_loss),
     "mirror_descent_indirect": Rule(_one, _mirror_descent_value, _indirect_loss),
-    "dynamic_policy_programming": Rule(_kl_coefficient, _preference_value, _preference_loss),
+    "dynamic_policy_programming": Rule(
+        _kl_coefficient, _preference_value, _preference_loss, ranks_by_sum=True
+    ),
 }

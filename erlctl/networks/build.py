@@ -82,9 +82,15 @@ def _scale(observation: tf.TypeSpec) -> float:
     return 1.0 / 255.0 if observation.dtype == tf.uint8 and maximum > 1 else 1.0
 
 
-def body(options: Options, observation: tf.TypeSpec, *, xla: bool) -> Layers:
-    """Return the layers from an observation [B, ...] to features [B, F]."""
-    return BODIES[type(options)](options, observation, xla=xla)
+def body(options: Any, observation: tf.TypeSpec, *, xla: bool) -> Layers:
+    """Return the layers from an observation [B, ...] to features [B, F].
+
+    A body of another package brings them itself, as a method `layers(observation, *, xla)`.
+    """
+    if (build := BODIES.get(type(options))) is not None:
+        return build(options, observation, xla=xla)
+    layers: Layers = options.layers(observation, xla=xla)
+    return layers
 
 
 def value_network(

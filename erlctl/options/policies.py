@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -32,11 +33,13 @@ class EpsilonGreedy(Options):
 class Boltzmann(Options):
     """An action drawn from softmax(preference / temperature) ("on-policy").
 
-    For actor-critics this is the actor itself.
+    The preferences of discrete actor-critics are the actor's log-probabilities, so temperature 1,
+    their own, is the actor itself; continuous ones always draw from the actor.
     """
 
     temperature: Schedule | None = option(
-        None, "null: the algorithm's own temperature.", domain=POSITIVE, unit="units of return"
+        None, "null: the algorithm's own; to be given where its own policy is greedy.",
+        domain=POSITIVE, unit="units of return (discrete actor-critics: none)",
     )
 
 
@@ -49,5 +52,24 @@ class EpsilonBoltzmann(Options):
         Schedule(1.0, 0.01, 10_000), "Probability of a uniformly random action.", domain=UNIT
     )
     temperature: Schedule | None = option(
-        None, "null: the algorithm's own temperature.", domain=POSITIVE, unit="units of return"
+        None, "null: the algorithm's own; to be given where its own policy is greedy.",
+        domain=POSITIVE, unit="units of return (discrete actor-critics: none)",
     )
+
+
+def temperature_conflicts(
+    policy: Options, own_temperature: float, path: str
+) -> Iterator[tuple[str, str]]:
+    """Refuse a policy at `path` that divides by a temperature which is given by nobody.
+
+    Args:
+        policy: A policy section.
+        own_temperature: The algorithm's, used where the section's is null; 0 where it is greedy.
+        path: Dotted path of the section.
+    """
+    if hasattr(policy, "temperature") and policy.temperature is None and own_temperature == 0:
+        yield (
+            f"{path}.temperature",
+            "given, for example `temperature: 0.1`: the algorithm's own policy is greedy and has "
+            "no temperature",
+        )

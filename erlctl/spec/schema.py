@@ -165,6 +165,7 @@ class RunSpec(Options):
             )
         if self.training.replay_capacity < num_envs:
             yield "training.replay_capacity", f"at least environment.num_envs ({num_envs})"
+        yield from self.agent.conflicts_in(self)
 
     def warnings(self) -> Iterator[str]:
         """Name settings under which something never happens."""
@@ -175,6 +176,7 @@ class RunSpec(Options):
         ):
             if value > steps:
                 yield f"{path} ({value}) is more than training.steps ({steps}): {consequence}"
+        yield from self.agent.warnings_in(self)
 
 
 @dataclass(frozen=True, kw_only=True)

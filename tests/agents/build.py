@@ -65,17 +65,16 @@ def one_hot(states, num_states=8):
     return np.eye(num_states, dtype=np.float32)[states]
 
 
-def transition(observation, action, reward, discount, next_observation, is_last=None):
-    """Return a batch of transitions; `is_last` marks rows whose first step ended an episode."""
+def transition(observation, action, reward, discount, next_observation):
+    """Return a batch of transitions."""
     size = len(reward)
     kind = np.full(size, ts.StepType.MID)
-    kind_t = kind if is_last is None else np.where(is_last, ts.StepType.LAST, kind)
     tensors = tf.nest.map_structure(tf.convert_to_tensor, (observation, next_observation))
     number = np.asarray(action)
     number = number.astype(np.int32 if number.dtype.kind == "i" else np.float32)
     return trajectory.Transition(
         ts.TimeStep(
-            tf.constant(kind_t, tf.int32), tf.zeros(size), tf.ones(size), tensors[0]
+            tf.constant(kind, tf.int32), tf.zeros(size), tf.ones(size), tensors[0]
         ),
         policy_step.PolicyStep(tf.constant(number), (), ()),
         ts.TimeStep(
@@ -101,4 +100,4 @@ def target_of(agent, experience, actions):
     """Return the targets y [B] that one update of a table agent's Q uses."""
     before = table(agent._q_network)
     info = agent.train(experience)
-    return info.extra.td_error.numpy() + before[np.arange(len(actions)), actions]
+    return info.extra["loss"].extra.td_error.numpy() + before[np.arange(len(actions)), actions]

@@ -135,7 +135,7 @@ def test_actor_loss_equals_the_paper_after_the_critics_step():
     info = agent.train(table_batch(batch, 0.99)[1])
     q1, q2 = (table(critic)[:8].astype(float) for critic in agent._critics)
     expected = backups.sac_discrete_actor_loss(q1, q2, softmax(tables["actor"][:8]), t=0.2)
-    np.testing.assert_allclose(info.extra.actor_loss, expected.mean(), rtol=1e-4)
+    np.testing.assert_allclose(info.extra["actor_loss"].loss, expected.mean(), rtol=1e-4)
 
 
 def test_the_actor_descends_to_the_exact_improvement():
@@ -145,9 +145,7 @@ def test_the_actor_descends_to_the_exact_improvement():
     q = np.minimum(*(table(critic)[0] for critic in agent._critics))
     experience = transition(one_hot([0], 2), [0], [0.0], [0.0], one_hot([1], 2))
     for _ in range(600):
-        agent._descend(
-            "actor", agent._actor.trainable_weights, agent._actor_loss, experience
-        )
+        agent._descend(agent.learners[1], experience)
     actual = operators.softmax(table(agent._actor)[0], 1.0)
     np.testing.assert_allclose(actual, operators.softmax(q, 0.5), atol=1e-3)
 

@@ -93,8 +93,8 @@ def test_each_network_has_an_optimiser_of_its_own(name):
     np.testing.assert_allclose(steps[0], 0.3, rtol=0.2)
     np.testing.assert_allclose(steps[2], 3e-4, rtol=0.2)
     assert steps[1] == steps[3] == 0
-    for optimizer in (agent._optimizer, agent._companion_optimizer):
-        assert int(optimizer.iterations) == 3
+    for learner in agent.learners:
+        assert int(learner.optimizer.iterations) == 3
     own = [{id(v) for v in group} for group in agent.state_groups().values()]
     assert sum(map(len, own)) == len(set().union(*own))
 
@@ -116,7 +116,17 @@ def test_momentum_fits_the_average_with_the_online_q_by_number_of_synchronisatio
     target = backups.averaged_companion(c_target[:8], q[:8], BATCH["a_t"], beta=0.75)
     info = agent.train(experience())
     expected = np.mean((target - c[:8][PAIRS]) ** 2)
-    np.testing.assert_allclose(info.extra.companion_loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-5)
+
+
+def test_momentum_without_averaging_fits_the_online_q_of_this_very_update():
+    """Nothing is late: H is fitted to Q as it is before the step, not to a target copy."""
+    q, _, c, _ = rows = tables()
+    agent = agent_on(declare("momentum_dqn", averaging_weight_max=0.0), rows)
+    agent._num_syncs.assign(7)
+    info = agent.train(experience())
+    expected = np.mean((q[:8][PAIRS] - c[:8][PAIRS]) ** 2)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-5)
 
 
 def test_momentum_companion_is_fitted_to_its_golden_target():
@@ -138,7 +148,7 @@ def test_dual_averaging_fits_the_average_with_the_target_q():
     target = backups.averaged_companion(c_target[:8], q_target[:8], BATCH["a_t"], beta=0.9)
     info = agent.train(experience())
     expected = np.mean((target - c[:8][PAIRS]) ** 2)
-    np.testing.assert_allclose(info.extra.companion_loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("regularised", [True, False])
@@ -167,7 +177,7 @@ def test_the_direct_policy_loss_equals_the_paper():
     expected = backups.mirror_descent_loss(
         q_target[:8], softmax(c[:8]), softmax(c_target[:8]), lam=0.9, tau=0.1
     )
-    np.testing.assert_allclose(info.extra.companion_loss, expected.mean(), rtol=1e-5)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected.mean(), rtol=1e-5)
 
 
 def test_the_indirect_policy_is_fitted_to_the_mirror_descent_step():
@@ -176,7 +186,7 @@ def test_the_indirect_policy_is_fitted_to_the_mirror_descent_step():
     policy = backups.mirror_descent_policy(q_target[:8], softmax(c_target[:8]), lam=0.9, tau=0.1)
     logits = np.log(policy / policy.max(-1, keepdims=True))
     expected = np.mean((logits - c[:8]) ** 2)
-    np.testing.assert_allclose(info.extra.companion_loss, expected, rtol=1e-4)
+    np.testing.assert_allclose(info.extra["companion_loss"].loss, expected, rtol=1e-4)
 
 
 def test_dpp_as_two_networks_fits_value_and_clipped_log_policy_of_their_sum():
@@ -189,7 +199,7 @@ def test_dpp_as_two_networks_fits_value_and_clipped_log_policy_of_their_sum():
     expected = BATCH["r_tp1"] + BATCH["discount_tp1"] * value
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     loss = np.mean((np.maximum(log_policy, -1.0) - c[:8]) ** 2)
-    fresh = agent_on(declare("dpp"), rows).train(experience()).extra.companion_loss
+    fresh = agent_on(declare("dpp"), rows).train(experience()).extra["companion_loss"].loss
     np.testing.assert_allclose(fresh, loss, rtol=1e-5)
 
 
@@ -235,4 +245,7 @@ def test_actions_are_ranked_by_the_companion_or_by_the_sum(name, ranked):
 def test_both_losses_are_logged():
     agent = agent_on(declare("momentum_dqn"), tables())
     info = agent.train(experience())
-    assert agent.losses(info) == {"loss": info.loss, "companion_loss": info.extra.companion_loss}
+    assert agent.loss_names == ("loss", "companion_loss")
+    assert agent.losses(info) == {
+        "loss": info.loss, "companion_loss": info.extra["companion_loss"].loss,
+    }

@@ -1,12 +1,14 @@
 """The optimisers of graph mode against the paper and against Keras."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from erlctl.agents.optimizers import StepSchedule, make_optimizer
 from erlctl.fields import Schedule
-from erlctl.options.optimizers import Adam
+from erlctl.options.optimizers import Adam, Optimizer
 
 SHAPES = [(3, 4), (4,), (2, 2, 3)]
 OPTIONS = Adam(learning_rate=0.02, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
@@ -92,3 +94,18 @@ def test_a_step_waits_for_every_gradient_but_the_first():
     for op in steps:
         (barrier,) = [c for c in op.control_inputs if c.type == "NoOp"]
         assert set(barrier.control_inputs) == set(doubled[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheirSgd(Optimizer):
+    """An optimiser that another package brings."""
+
+    def build(self, learning_rate, *, xla):
+        assert not xla
+        return tf.keras.optimizers.SGD(learning_rate, jit_compile=False)
+
+
+def test_an_optimiser_of_another_package_builds_itself():
+    weights, _ = run(make_optimizer(TheirSgd(), 0.5, xla=False), 1)
+    for weight, gradient in zip(weights, gradients(0), strict=True):
+        np.testing.assert_allclose(weight, -0.5 * gradient, rtol=1e-6)

@@ -39,7 +39,7 @@ def loss(agent, experience):
     """Return the loss per sample and the fractions it drew, (target's, prediction's)."""
     generator = agent._generator
     start = generator.state.numpy()
-    info = agent._loss(experience, gamma=agent._gamma)
+    info = agent.loss(experience).extra["loss"]
     generator.state.assign(start)
     drawn = [generator.uniform((SIZE, count)).numpy() for count in (3, 4)]
     generator.state.assign(start)
@@ -50,7 +50,7 @@ def expected_loss(agent, experience, drawn, **parameters):
     step, action_step, next_step = experience
     online, target = agent._q_network, agent._target_q_network
     targets = backups.munchausen_iqn(
-        next_step.reward.numpy(), agent._gamma * next_step.discount.numpy(),
+        next_step.reward.numpy(), agent.algorithm.gamma * next_step.discount.numpy(),
         target(step.observation)[0].numpy().astype(float), action_step.action.numpy(),
         target(next_step.observation)[0].numpy().astype(float),
         target.quantiles(next_step.observation, drawn[0]).numpy().astype(float), **parameters,
@@ -83,8 +83,8 @@ def test_the_replayed_action_matters_to_the_bonus_only():
     """The bonus is the mean error's part that differs from IQN's at alpha 0."""
     experience = batch()
     bonus = np.subtract(*(
-        make("munchausen_iqn", alpha=alpha, temperature=0.5)._loss(experience, gamma=0.99)
-        .extra.td_error.numpy() for alpha in (0.9, 0.0)
+        make("munchausen_iqn", alpha=alpha, temperature=0.5).loss(experience)
+        .extra["loss"].extra.td_error.numpy() for alpha in (0.9, 0.0)
     ))
     assert (bonus <= 1e-5).all()
     assert (bonus >= -0.9 - 1e-5).all()
@@ -94,7 +94,7 @@ def test_the_replayed_action_matters_to_the_bonus_only():
 def test_no_gradient_reaches_the_target_network():
     agent = make("munchausen_iqn")
     with tf.GradientTape() as tape:
-        info = agent._loss(batch(), gamma=0.99)
+        info = agent.loss(batch())
     targets = agent._target_q_network.trainable_weights
     gradients = tape.gradient(info.loss, [*agent._q_network.trainable_weights, *targets])
     assert gradients[-len(targets):] == [None] * len(targets)

@@ -12,7 +12,6 @@ from tf_agents.utils import common
 
 from erlctl import registry
 from erlctl.agents import build_agent
-from erlctl.agents.gaussian_policy import SquashedGaussianPolicy
 from erlctl.options.networks import Mlp
 from erlctl.options.optimizers import Sgd
 from erlctl.training import seeding
@@ -67,9 +66,9 @@ def distribution(agent, observation):
 
 
 def draw_with(noise, agent):
-    """Return a stand-in for `_actions_and_log_probs` that uses `noise` and TFP's density."""
-    def draw(time_steps, training=False):
-        found, squash, loc, scale = distribution(agent, time_steps.observation)
+    """Return a stand-in for `_draw` that uses `noise` and TFP's density."""
+    def draw(observation):
+        found, squash, loc, scale = distribution(agent, observation)
         pre = loc + scale * noise
         # The cached bijector value avoids atanh of a rounded tanh.
         action = squash.forward(pre)
@@ -82,27 +81,30 @@ def upstream_of(agent, algorithm):
     """Return TF-Agents' SacAgent with the same weights."""
     context = make_context(algorithm, **SETTINGS)
     fresh = build_agent(context)
-    networks = (fresh._critic_network_1, fresh._critic_network_2, fresh._actor_network)
-    policy = SquashedGaussianPolicy(
-        context.time_step_spec, ACTION, fresh._gaussian, fresh._actor_network, None, samples=False
-    )
     theirs = sac_agent.SacAgent(
-        context.time_step_spec, ACTION, critic_network=networks[0], critic_network_2=networks[1],
-        actor_network=networks[2],
+        context.time_step_spec, ACTION, critic_network=fresh._critics[0],
+        critic_network_2=fresh._critics[1], actor_network=fresh._actor,
         actor_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
         critic_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
         alpha_optimizer=tf.keras.optimizers.legacy.SGD(0.05),
-        actor_policy_ctor=lambda **_: policy, td_errors_loss_fn=common.element_wise_squared_loss,
-        gamma=0.99, target_entropy=-2.0, use_log_alpha_in_alpha_loss=False,
+        actor_policy_ctor=lambda **_: fresh.policy,
+        td_errors_loss_fn=common.element_wise_squared_loss, gamma=0.99,
+        target_entropy=-2.0, use_log_alpha_in_alpha_loss=False,
         target_update_tau=0.5, target_update_period=2,
         train_step_counter=tf.Variable(0, dtype=tf.int64),
     )
-    for mine, other in zip(weights(agent), weights(theirs), strict=True):
+    for mine, other in zip(weights(agent), weights_of_upstream(theirs), strict=True):
         other.assign(mine)
+    theirs._gaussian = fresh._gaussian  # of the actor that upstream holds
     return theirs
 
 
 def weights(agent):
+    networks = (*agent._critics, *agent._target_critics, agent._actor)
+    return [w for network in networks for w in network.variables] + [agent._log_temperature]
+
+
+def weights_of_upstream(agent):
     networks = (
         agent._critic_network_1, agent._critic_network_2, agent._target_critic_network_1,
         agent._target_critic_network_2, agent._actor_network,
@@ -120,28 +122,25 @@ def test_losses_and_weights_without_bonus_are_upstreams_on_the_same_noise(name):
     ours = build_agent(dataclasses.replace(context, target_update_polyak=0.5))
     scramble(ours)
     theirs = upstream_of(ours, algorithm)
-    theirs._gaussian = lambda observation: type(ours)._gaussian(theirs, observation)
     noise = tf.constant(np.random.default_rng(4).standard_normal((SIZE, 2)), tf.float32)
-    for agent in (ours, theirs):
-        agent._actions_and_log_probs = draw_with(noise, agent)
+    ours._draw, draw = draw_with(noise, ours), draw_with(noise, theirs)
+    theirs._actions_and_log_probs = lambda step, training=False: draw(step.observation)
     for step in range(3):
-        mine, other = (agent.train(batch(step)) for agent in (ours, theirs))
-        for figure in ("critic_loss", "actor_loss", "alpha_loss"):
-            np.testing.assert_allclose(
-                getattr(mine.extra, figure), getattr(other.extra, figure), rtol=1e-6
-            )
-    for mine, other in zip(weights(ours), weights(theirs), strict=True):
+        losses, extra = ours.losses(ours.train(batch(step))), theirs.train(batch(step)).extra
+        expected = (extra.critic_loss, extra.actor_loss, extra.alpha_loss)
+        np.testing.assert_allclose([*losses.values()], expected, rtol=1e-6)
+    for mine, other in zip(weights(ours), weights_of_upstream(theirs), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
 
 def test_draws_and_their_log_densities_are_tensorflow_probabilitys():
-    agent, step = make("sac"), batch().time_step
+    agent, observation = make("sac"), batch().time_step.observation
     seeding.reseed(agent._generator, 3, seeding.Stream.AGENT)
     start = agent._generator.state.numpy()
-    action, log_pi = agent._actions_and_log_probs(step)
+    action, log_pi = agent._draw(observation)
     agent._generator.state.assign(start)
     noise = agent._generator.normal((SIZE, 2))
-    expected_action, expected_log_pi = draw_with(noise, agent)(step)
+    expected_action, expected_log_pi = draw_with(noise, agent)(observation)
     np.testing.assert_allclose(action, expected_action, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(log_pi, expected_log_pi, rtol=1e-4, atol=1e-4)
     assert (action.numpy() >= LOW).all()
@@ -169,24 +168,19 @@ def test_log_densities_at_the_bounds_are_finite():
 
 
 def critic_loss(agent, experience, noise):
-    step, action_step, next_step = experience
     agent._generator.state.assign(noise)
-    return float(agent.critic_loss(
-        step, action_step.action, next_step, td_errors_loss_fn=agent._td_errors_loss_fn, gamma=0.99,
-    ))
+    return float(agent._critic_loss(experience).loss)
 
 
 def expected_critic_loss(agent, experience, noise, bonus, entropy_term):
     """Return the loss with `bonus`(t log pi(a|s)) and `entropy_term`(t log pi(a'|s'))."""
     step, action_step, next_step = experience
-    t = float(tf.exp(agent._log_alpha))
+    t = float(tf.exp(agent._log_temperature))
     agent._generator.state.assign(noise)
     draw = draw_with(agent._generator.normal((SIZE, 2)), agent)
-    next_action, next_log_pi = (x.numpy() for x in draw(next_step))
+    next_action, next_log_pi = (x.numpy() for x in draw(next_step.observation))
     inputs = (next_step.observation, tf.constant(next_action))
-    q = np.minimum(
-        agent._target_critic_network_1(inputs)[0], agent._target_critic_network_2(inputs)[0]
-    )
+    q = np.minimum(*(critic(inputs)[0] for critic in agent._target_critics))
     found = distribution(agent, step.observation)[0]
     log_pi = found.log_prob(tf.identity(action_step.action)).numpy()
     target = (
@@ -194,10 +188,8 @@ def expected_critic_loss(agent, experience, noise, bonus, entropy_term):
         + 0.99 * next_step.discount * (q - entropy_term(t * next_log_pi))
     )
     inputs = (step.observation, action_step.action)
-    return sum(
-        np.mean((target - critic(inputs)[0]) ** 2)
-        for critic in (agent._critic_network_1, agent._critic_network_2)
-    )
+    # Half of the sum over both critics, as the algorithm's help says.
+    return 0.5 * sum(np.mean((target - critic(inputs)[0]) ** 2) for critic in agent._critics)
 
 
 @pytest.mark.parametrize(("fields", "bonus", "entropy_term"), [
@@ -226,20 +218,17 @@ def test_bounding_leaves_the_actors_loss_alone():
         noise = agent._generator.state.numpy()
         critic_loss(agent, experience, noise)
         agent._generator.state.assign(noise)
-        losses.append(float(agent.actor_loss(experience.time_step)))
+        losses.append(float(agent._actor_loss(experience).loss))
     assert losses[0] == losses[1]
 
 
 def test_no_gradient_reaches_the_actor_or_the_targets_from_the_critics_loss():
-    agent, (step, action_step, next_step) = make("munchausen_sac"), batch()
-    groups = (agent._actor_network, agent._target_critic_network_1, agent._target_critic_network_2)
-    others = [w for network in groups for w in network.trainable_weights] + [agent._log_alpha]
+    agent = make("munchausen_sac")
+    others = [w for network in (agent._actor, *agent._target_critics) for w in network.variables]
+    others.append(agent._log_temperature)
     with tf.GradientTape() as tape:
         tape.watch(others)
-        loss = agent.critic_loss(
-            step, action_step.action, next_step, td_errors_loss_fn=agent._td_errors_loss_fn,
-            gamma=0.99,
-        )
+        loss = agent._critic_loss(batch()).loss
     assert tape.gradient(loss, others) == [None] * len(others)
 
 
@@ -249,7 +238,7 @@ def test_the_replayed_action_matters_to_the_bonus_exactly_with_alpha(alpha, shou
     agent = make(
         "munchausen_sac", alpha=alpha, log_policy_clip=None, log_policy_clip_high=None
     )
-    for critic in (agent._critic_network_1, agent._critic_network_2):
+    for critic in agent._critics:
         kernel = critic.trainable_weights[0]
         kernel.assign(tf.concat([kernel[:5], tf.zeros_like(kernel[5:])], axis=0))
     experience, noise = batch(), agent._generator.state.numpy()
@@ -270,6 +259,6 @@ def test_diagnostics_leave_the_agents_stream_alone():
 @pytest.mark.parametrize(("learns", "should_move"), [(True, True), (False, False)])
 def test_the_temperature_moves_only_where_it_is_learned(learns, should_move):
     agent = make("sac", learn_temperature=learns)
-    before = float(agent._log_alpha)
+    before = float(agent._log_temperature)
     agent.train(batch())
-    assert (float(agent._log_alpha) != before) == should_move
+    assert (float(agent._log_temperature) != before) == should_move

@@ -111,14 +111,12 @@ def test_no_gradient_passes_through_target_or_bonus(name):
     rows, experience = table_batch(batch, algorithm.gamma)
     agent = agent_on(algorithm, rows, online)
     with tf.GradientTape() as tape:
-        info = agent._loss(
-            experience, td_errors_loss_fn=agent._td_errors_loss_fn, gamma=agent._gamma
-        )
+        info = agent.loss(experience)
     weights = [network.trainable_weights[0]
                for network in (agent._q_network, agent._target_q_network)]
     gradient, through_target = tape.gradient(info.loss, weights)
     expected = np.zeros_like(online)
-    expected[np.arange(8), batch["a_t"]] = -2.0 * info.extra.td_error.numpy() / 8
+    expected[np.arange(8), batch["a_t"]] = -2.0 * info.extra["loss"].extra.td_error.numpy() / 8
     np.testing.assert_allclose(tf.convert_to_tensor(gradient), expected, rtol=1e-6, atol=1e-7)
     assert through_target is None
 

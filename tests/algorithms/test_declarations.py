@@ -6,15 +6,16 @@ import sys
 
 import pytest
 
-from erlctl import registry
-from erlctl.algorithms import _base, _companion
-from erlctl.errors import DomainError
-from erlctl.fields import Options
+from erlctl import registry, spec
+from erlctl.algorithms import base, companion
+from erlctl.errors import DomainError, SpecError
+from erlctl.fields import Options, Schedule
 from erlctl.options import policies
+from erlctl.spec.schema import EnvironmentSection, EvaluationSection, RunSpec, TrainingSection
 
 ALGORITHMS = registry.all_of("algorithm")
 VALUE_ALGORITHMS = [
-    name for name, cls in ALGORITHMS.items() if issubclass(cls, _base.ValueAlgorithm)
+    name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
 BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac"}
 
@@ -121,7 +122,7 @@ def test_defaults_are_those_of_the_source(name):
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_are_those_of_the_table(name):
     operator, temperature, alpha, clip, double = TARGETS[name]
-    assert make(name).backup() == _base.Backup(
+    assert make(name).backup() == base.Backup(
         operator=operator, temperature=temperature, gap_scale=alpha, gap_range=clip, double=double
     )
 
@@ -167,7 +168,7 @@ def test_n_step_returns_are_allowed_without_regularisation(name):
 
 def test_double_is_refused_at_a_temperature_and_allowed_without():
     assert "argmax" in refusal("soft_dqn", double=True)
-    assert make("soft_dqn", double=True, temperature=0.0).backup() == _base.Backup(
+    assert make("soft_dqn", double=True, temperature=0.0).backup() == base.Backup(
         operator="logsumexp", double=True
     )
     assert make("advantage_learning", double=True).backup().double
@@ -193,12 +194,12 @@ def test_cvi_coefficients_give_temperature_and_alpha():
 
 
 def test_dpp_has_three_forms():
-    assert make("dpp").agent_base == "regularised_dqn"
+    assert make("dpp").base == "regularised_dqn"
     assert make("dpp", form="preference").backup().gap_range == (None, None)
     assert make("dpp", operator="boltzmann").backup().gap_range == (-1.0, None)
     two_networks = make("dpp", form="q_plus_log_policy", temperature=0.2)
-    assert two_networks.agent_base == "companion"
-    assert two_networks.companion() == _companion.Companion(
+    assert two_networks.base == "companion"
+    assert two_networks.companion() == companion.Companion(
         rule="dynamic_policy_programming", kl_coefficient=0.2, regularised_evaluation=True,
         log_policy_clip=-1.0,
     )
@@ -222,11 +223,11 @@ def test_boltzmann_with_alpha_below_one_is_warned_of_as_neither():
 def test_companion_algorithms_declare_their_rules():
     momentum = make("momentum_dqn").companion()
     assert momentum.rule == "momentum"
-    assert momentum.weight == _companion.AveragingWeight(grows=True, offset=0.0, largest=0.9)
+    assert momentum.weight == companion.AveragingWeight(grows=True, offset=0.0, largest=0.9)
     averaging = make("dual_averaging_vi", kl_coefficient=0.3, entropy_coefficient=0.1).companion()
-    assert averaging.weight == _companion.AveragingWeight(grows=False, largest=0.3 / 0.4)
+    assert averaging.weight == companion.AveragingWeight(grows=False, largest=0.3 / 0.4)
     mean = make("dual_averaging_vi", entropy_coefficient=0.0)
-    assert mean.companion().weight == _companion.AveragingWeight()
+    assert mean.companion().weight == companion.AveragingWeight()
     assert make("mirror_descent_vi").companion().rule == "mirror_descent_direct"
     indirect = make("mirror_descent_vi", form="indirect", regularised_evaluation=False).companion()
     assert indirect.rule == "mirror_descent_indirect"
@@ -257,6 +258,90 @@ def test_actor_critics_refuse_settings_without_effect():
 def test_an_unbounded_density_is_warned_of():
     assert list(make("munchausen_sac", log_policy_clip_high=None).warnings())
     assert not list(make("munchausen_sac", log_policy_clip_high=None, bounding="clip").warnings())
+
+
+def make_run(algorithm, evaluation=None, **training):
+    """Return a run of `algorithm` on defaults."""
+    return RunSpec(
+        name="x", variant="x", seed=0, environment=EnvironmentSection(id="CartPole-v1"),
+        agent=algorithm, training=TrainingSection(**training),
+        evaluation=EvaluationSection(policy=evaluation or policies.Greedy()),
+    )
+
+
+GREEDY = [("soft_dqn", {"temperature": 0.0}), *(
+    (name, {}) for name in ("dqn", "double_dqn", "advantage_learning", "iqn", "momentum_dqn")
+)]
+
+
+@pytest.mark.parametrize("policy", [policies.Boltzmann, policies.EpsilonBoltzmann])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_boltzmann_policy_needs_a_temperature_of_the_algorithms_or_its_own(name, policy):
+    """Scores were divided by 0: the policy was wrong without a word."""
+    greedy = [fields for known, fields in GREEDY if known == name]
+    for fields in [{}, *greedy]:
+        algorithm = make(name, **fields)
+        make_run(make(name, **fields, collect_policy=policy(temperature=Schedule.constant(0.1))))
+        make_run(algorithm, policy(temperature=Schedule.constant(0.1)))
+        if algorithm.policy_temperature > 0:
+            assert fields not in greedy
+            make_run(make(name, **fields, collect_policy=policy()), policy())
+            continue
+        assert fields in greedy
+        message = refusal(name, **fields, collect_policy=policy())
+        assert "collect_policy.temperature must be given" in message
+        with pytest.raises(DomainError, match=r"evaluation\.policy\.temperature must be given"):
+            make_run(algorithm, policy())
+
+
+def test_the_refusal_of_a_missing_temperature_shows_how_to_give_one(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        "name: x\nenvironment: {id: CartPole-v1}\nseeds: 1\n"
+        "agent: {algorithm: dqn, collect_policy: {type: boltzmann}}\n"
+        "evaluation: {policy: {type: boltzmann}}\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        spec.load(path)
+    assert "agent.collect_policy.temperature" in str(caught.value)
+    assert "for example `temperature: 0.1`" in str(caught.value)
+    path.write_text(path.read_text().replace("collect_policy: {type: boltzmann}", "n_step: 1"))
+    with pytest.raises(SpecError, match=r"evaluation\.policy\.temperature: must be given"):
+        spec.load(path)
+
+
+@pytest.mark.parametrize("name", ["sac", "munchausen_sac"])
+def test_a_temperature_that_continuous_actors_do_not_read_is_warned_of(name):
+    given = policies.Boltzmann(temperature=Schedule.constant(0.1))
+    assert "not read" in next(iter(make(name, collect_policy=given).warnings()))
+    assert any("not read" in warning for warning in make_run(make(name), given).warnings())
+    assert not list(make_run(make(name), policies.Boltzmann()).warnings())
+
+
+@pytest.mark.parametrize(("name", "fields", "polyak", "is_warned"), [
+    ("dual_averaging_vi", {"entropy_coefficient": 0.0}, 0.02, True),
+    ("dual_averaging_vi", {"entropy_coefficient": 0.0}, 1.0, False),
+    ("dual_averaging_vi", {}, 0.02, False), ("momentum_dqn", {}, 0.02, True),
+    ("mirror_descent_vi", {}, 0.02, False), ("dqn", {}, 0.02, False),
+])
+def test_soft_synchronisations_that_count_as_iterations_are_warned_of(
+    name, fields, polyak, is_warned
+):
+    run = make_run(make(name, **fields), target_update_polyak=polyak)
+    assert any("counts as a whole iteration" in w for w in run.warnings()) == is_warned
+
+
+def test_every_algorithm_says_how_long_its_returns_are():
+    assert {make(name).n_step for name in ALGORITHMS} == {1}
+    assert "n_step" not in {f.name for f in dataclasses.fields(ALGORITHMS["sac"])}
+
+
+def test_a_new_algorithm_is_written_with_four_names():
+    code = (
+        "import sys; from erlctl.algorithms import Backup, ValueAlgorithm, option, register; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_declarations_do_not_import_tensorflow():

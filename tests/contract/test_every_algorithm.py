@@ -23,7 +23,7 @@ OF_BASE = {
     "quantile": {"loss", "action_gap", "kl_to_target"},
     "companion": {"loss", "companion_loss", "action_gap", "kl_to_target"},
     "actor_critic_discrete": {
-        "loss", "actor_loss", "temperature_loss", "action_gap", "kl_to_target", "temperature",
+        "loss", "actor_loss", "action_gap", "kl_to_target", "temperature",
     },
     "sac": {"loss", "actor_loss", "temperature_loss", "temperature"},
 }
@@ -107,8 +107,11 @@ def test_a_saved_state_goes_on_bit_exactly(program, trained):
 def test_metrics_hold_the_documented_diagnostics(program):
     program.take_diagnostics()
     figures = program.interval_metrics()
-    expected = DIAGNOSTICS | OF_BASE[program.run.agent.agent_base]
+    expected = DIAGNOSTICS | OF_BASE[program.run.agent.base]
     assert expected <= set(figures)
+    agent = program.agent
+    assert expected == {*agent.loss_names, *agent.diagnostic_names}
+    assert set(program.diagnose()) == set(agent.diagnostic_names)
     assert {"episodes", "return_mean", "return_std", "length_mean"} <= set(figures)
     assert all(isinstance(x, (int, float)) and np.isfinite(x) for x in figures.values())
     assert figures["entropy"] >= -1e-6 or program.run.agent.action_kind == "continuous"

@@ -144,3 +144,15 @@ def test_slope_of_tanh_is_finite_where_its_definition_underflows():
     u = np.array([-50.0, 0.0, 50.0])
     actual = call(squashed_gaussian.log_slope_of_tanh, u, dtype=np.float32)
     np.testing.assert_allclose(actual, [np.log(4) - 100, 0.0, np.log(4) - 100], atol=1e-4)
+
+
+@pytest.mark.parametrize("edge", [LOW, HIGH])
+def test_float32_densities_at_a_bound_are_those_of_the_stated_margin(edge):
+    """atanh there multiplies the rounding of 1 - MARGIN by half a million."""
+    loc, scale = np.array([[0.3] * len(LOW)]), np.array([[0.7] * len(LOW)])
+    inside = edge + np.sign((LOW + HIGH) / 2 - edge) * squashed_gaussian.MARGIN * (HIGH - LOW) / 2
+    expected = backups.squashed_log_density(inside[None], loc, scale, LOW, HIGH)
+    actual = squashed_gaussian.log_density(*(
+        tf.constant(x, tf.float32) for x in (edge[None], loc, scale, LOW, HIGH)
+    ))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)

@@ -150,6 +150,25 @@ def test_o3_mellowmax_differs_from_logsumexp_by_one_number():
     assert (GAMMA - alpha) * t * LOG_COUNT / (1 - GAMMA) == pytest.approx(0.13862944, abs=1e-8)
 
 
+def test_o3_with_a_terminal_state_mellowmax_prefers_to_finish_and_logsumexp_not_to():
+    """One state, actions "stay" and "finish", reward 0: only the entropy's origin decides.
+
+    At discount 0 the difference grows by -alpha t log A, so it is not one number.
+    """
+    alpha = t = 0.5
+    P = np.array([[[1.0], [0.0]]])  # finishing leads nowhere: its row is 0
+    r = np.array([[0.0, 0.1]])
+    soft, mellow = (
+        schemes.backup_iteration(
+            P, r, GAMMA, Backup(operator=operator, temperature=t, gap_scale=alpha), 200
+        )[0]
+        for operator in ("logsumexp", "mellowmax")
+    )
+    assert soft.argmax() == 0
+    assert mellow.argmax() == 1
+    assert np.ptp(soft - mellow) > 0.1
+
+
 def test_o3_mellowmax_and_logsumexp_coincide_at_alpha_equal_to_gamma():
     soft = schemes.backup_iteration(P, R, GAMMA, schemes.munchausen(GAMMA, 0.05), 80)
     mellow = schemes.backup_iteration(

@@ -245,3 +245,15 @@ def test_xla_gives_the_same_target(name):
 
     compiled = tf.function(run, jit_compile=True)
     np.testing.assert_allclose(compiled(**batch), run(**batch), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("low", "expected"), [(None, -2.7), (-1.0, -0.9)])
+def test_munchausen_tends_to_advantage_learning_without_the_clip_only(low, expected):
+    """A gap of 3 costs alpha * 3, or alpha * the clip."""
+    q, action = tf.constant([[3.0, 0.0]]), tf.constant([1])
+    backup = Backup(
+        operator="logsumexp", temperature=1e-3, gap_scale=0.9, gap_range=(low, 0.0)
+    )
+    advantage = targets.gap_term(Backup(gap_scale=0.9), q, action, q)
+    np.testing.assert_allclose(advantage, [-2.7], rtol=1e-6)
+    np.testing.assert_allclose(targets.gap_term(backup, q, action, q), [expected], rtol=1e-5)

@@ -1,11 +1,14 @@
 """Networks from options: shapes, scaling, fresh weights from a seed alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from erlctl.errors import ErlctlError
+from erlctl.fields import Options
 from erlctl.networks.build import initialise, state_action_network, value_network
 from erlctl.networks.quantile import QuantileNetwork
 from erlctl.options.networks import Conv, Linear, Mlp
@@ -185,3 +188,17 @@ def test_quantiles_depend_on_their_fraction_and_average_to_the_values():
     assert z.shape == (4, 8, 3)
     assert np.ptp(z, axis=1).min() > 0
     np.testing.assert_allclose(network(observation)[0], z.mean(1), rtol=1e-5, atol=1e-6)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TheirBody(Options):
+    """A body that another package brings."""
+
+    def layers(self, observation, *, xla):
+        assert not xla
+        return [tf.keras.layers.Dense(int(observation.shape[0]), use_bias=False)]
+
+
+def test_a_body_of_another_package_brings_its_layers():
+    network = make(TheirBody(), xla=False)
+    assert [tuple(w.shape) for w in network.trainable_weights] == [(5, 5), (5, 3), (3,)]
