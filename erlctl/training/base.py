@@ -41,7 +41,7 @@ class TrainingProgram(abc.ABC):
 
     @property
     def agent(self) -> Any:
-        """TF-Agents agent (`erlctl.agents.base.TrainableAgent`)."""
+        """TF-Agents agent (`erlctl.agents.base.Agent`)."""
         return self._learner.agent
 
     @property

@@ -11,6 +11,7 @@ from tf_agents.trajectories import trajectory
 from erlctl.agents import build_agent
 from erlctl.agents.base import AgentContext
 from erlctl.agents.policies import Clock
+from erlctl.errors import ErlctlError
 from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.chunk import Chunk, Episodes, EpisodeSums
@@ -33,10 +34,13 @@ class Learner:
         action_spec: TF-Agents spec of its actions.
         generators: One for each of `seeding.TRAINING_STREAMS`.
 
+    Raises:
+        ErlctlError: The algorithm needs another kind of actions.
+
     Attributes:
         run: Resolved spec.
         is_xla: Whether updates are compiled by XLA.
-        agent: TF-Agents agent (`erlctl.agents.base.TrainableAgent`).
+        agent: TF-Agents agent (`erlctl.agents.base.Agent`).
         collect_policy: Behaviour policy.
         clock: int64 variable, environment steps done over all environments.
         generators: As given.
@@ -46,6 +50,14 @@ class Learner:
         self, run: RunSpec, time_step_spec: Any, action_spec: Any,
         generators: Mapping[Stream, tf.random.Generator],
     ) -> None:
+        kind = "discrete" if action_spec.dtype.is_integer else "continuous"
+        if run.agent.action_kind != kind:  # for callers that did not come through the front door
+            raise ErlctlError(
+                f"{run.agent.registered_name} needs {run.agent.action_kind} actions; "
+                f"{run.environment.id} has {kind} ones",
+                fix="see `erlctl algorithms` and `erlctl environments` for what fits together",
+            )
+        assert run.training.compile != "auto", "resolved by `erlctl.experiment.resolve`"
         self.run, self.generators = run, generators
         self.is_xla = run.training.compile == "xla"
         self.clock = tf.Variable(0, dtype=tf.int64, trainable=False)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from erlctl import registry
+from erlctl.training.factory import make_program
 from erlctl.training.program import CompiledProgram
 from tests.agents.cases import EVERY_ALGORITHM
 from tests.contract.cases import small_run
@@ -50,7 +51,7 @@ def assert_same(first, second):
 
 @pytest.fixture(scope="module", params=EVERY_ALGORITHM)
 def trained(request):
-    program = CompiledProgram(small_run(EVERY_ALGORITHM[request.param]))
+    program = make_program(small_run(EVERY_ALGORITHM[request.param]))
     chunk = program.advance(STEPS)
     return Trained(program, chunk, values(program))
 
@@ -168,11 +169,11 @@ def test_it_is_documented(name):
 @pytest.mark.parametrize("label", EVERY_ALGORITHM)
 def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
     """As after a crash: nothing but the named variables is carried over."""
-    first = CompiledProgram(small_run(EVERY_ALGORITHM[label]))
+    first = make_program(small_run(EVERY_ALGORITHM[label]))
     first.advance(150)
     saved = values(first)
     first.advance(100)
-    second = CompiledProgram(small_run(EVERY_ALGORITHM[label], seed=9))
+    second = make_program(small_run(EVERY_ALGORITHM[label], seed=9))
     restore(second, saved)
     second.advance(100)
     assert_same(values(first), values(second))
@@ -181,7 +182,7 @@ def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
 @pytest.mark.slow
 @pytest.mark.parametrize("label", EVERY_ALGORITHM)
 def test_it_runs_in_graph_mode_on_several_environments(label):
-    program = CompiledProgram(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
+    program = make_program(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
     chunk = program.advance(STEPS)
     assert not program.is_xla
     assert (chunk.step, chunk.diverged_at) == (STEPS, None)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 
 class FakeProgram:
-    """Has the interface of `erlctl.training.program.Program` as far as loop and storage use it.
+    """Has the interface of `erlctl.training.protocol.Program` as far as loop and storage use it.
 
     Attributes:
         diverges_at: Step at which the loss becomes nan.
@@ -87,7 +87,7 @@ class FakeProgram:
                                      lengths=np.array(lengths, np.int64)),
         )
 
-    def look(self):
+    def take_diagnostics(self):
         pass
 
     def interval_metrics(self):

@@ -1,6 +1,7 @@
 """Runs of host environments from start to run directory: faults, resume, what is told."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 
 from erlctl import spec
 from erlctl.errors import EnvironmentFault, ErlctlError
+from erlctl.events import StopReason
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.runs.tables import read_table
 from erlctl.training.factory import make_program
 from tests.training.runs import fake, host_run
+
+SIGTERM = StopReason("signal", signal.SIGTERM)
 
 
 def shortened(run, **fields):
@@ -67,7 +71,7 @@ def test_a_failed_run_goes_on_where_it_stopped_when_its_environment_is_mended(
 def test_an_interrupted_run_saves_its_replay_and_reads_it_back(runs_dir):
     run = shortened(host_run(fake("Pictures"), wrappers={"frame_stack": 2}))
     calls = iter(range(1000))
-    outcome, _, _ = train(run, runs_dir, should_stop=lambda: 15 if next(calls) == 2 else None)
+    outcome, _, _ = train(run, runs_dir, should_stop=lambda: SIGTERM if next(calls) == 2 else None)
     assert outcome.status == "interrupted"
     programs = []
 
@@ -75,7 +79,7 @@ def test_an_interrupted_run_saves_its_replay_and_reads_it_back(runs_dir):
         programs.append(make_program(run))
         return programs[-1]
 
-    stopped = execute(run, runs_dir, program_for=program_for, should_stop=lambda: 15)
+    stopped = execute(run, runs_dir, program_for=program_for, should_stop=lambda: SIGTERM)
     assert stopped.step == outcome.step
     replay = programs[0]._replay
     assert replay.num_stored == outcome.step

@@ -7,6 +7,7 @@ import tensorflow as tf
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.training.factory import make_program
 from erlctl.training.host_program import HostProgram
+from erlctl.training.program import CompiledProgram
 from erlctl.training.seeding import Stream
 from tests.training.runs import fake, host_run
 
@@ -68,15 +69,15 @@ def test_a_batch_gives_the_same_update_as_in_the_compiled_program():
     assert_same(weights(host), weights(compiled))  # same seed, same initial weights
     host.advance(30)
     batch = host._replay.sample(8, key=0, draw=0)
-    packed = [tf.constant(part[0]) for part in host._border.pack(batch, 1)]
-    transition = host._border.transition_of(packed)
+    packed = [tf.constant(part[0]) for part in host._codec.pack(batch, 1)]
+    transition = host._codec.transition_of(packed)
     np.testing.assert_array_equal(transition.time_step.observation, batch.frames[:, 0])
     np.testing.assert_array_equal(transition.next_time_step.observation, batch.frames[:, 1])
     np.testing.assert_array_equal(transition.action_step.action, batch.action)
     np.testing.assert_array_equal(transition.next_time_step.reward, batch.reward)
     np.testing.assert_array_equal(transition.next_time_step.discount, batch.discount)
     for program in (host, compiled):
-        program.update(transition)
+        program._learner.update(transition)
     assert_same(weights(host), weights(compiled))
 
 
@@ -229,7 +230,7 @@ def test_images_stay_bytes_and_are_scaled_by_the_network():
     program = make_program(run)
     chunk = program.advance(80)
     assert program._replay._frames.dtype == np.uint8
-    assert program._border.observation_spec.shape == (4, 4, 3)
+    assert program._codec.observation_spec.shape == (4, 4, 3)
     assert (chunk.episodes.returns == 400.0).all()  # raw rewards
     assert (program._replay._reward[: program._replay.num_stored] <= 1.0).all()
     assert (program.evaluate(3)[0] == 400.0).all()

@@ -63,7 +63,7 @@ def test_the_network_sees_stacked_normalised_observations(normalising):
     key = normalising._keys[Stream.REPLAY]
     batch = normalising._replay.sample(8, key=key, draw=0)
     packed = normalising._sample(1, Stream.REPLAY, 0)
-    seen = normalising._border.transition_of([tf.constant(part[0]) for part in packed])
+    seen = normalising._codec.transition_of([tf.constant(part[0]) for part in packed])
     own = statistics(normalising)
     scaled = (batch.frames - own["normaliser/mean"]) / np.sqrt(own["normaliser/variance"] + 1e-8)
     for step, frames in ((seen.time_step, scaled[:, :2]), (seen.next_time_step, scaled[:, 1:])):
@@ -79,7 +79,7 @@ def test_a_saved_policy_normalises_by_itself(normalising, tmp_path):
     from tf_agents.trajectories import time_step as ts
 
     policy = normalising.agent.acting_policy(Greedy(), None, random_steps=0)
-    scaled = normalising._signals.observations(frames).reshape(32, 8)
+    scaled = normalising._preprocessing.observations(frames).reshape(32, 8)
     expected = policy.action(ts.restart(tf.constant(scaled), 32)).action
     actual = saved.action(ts.restart(tf.constant(frames.reshape(32, 8)), 32)).action
     np.testing.assert_array_equal(actual, expected)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from erlctl import registry
+from erlctl.events import Outcome, StopReason
 from erlctl.spec.schema import (
     CheckpointSection,
     EnvironmentSection,
@@ -38,7 +39,7 @@ class Counting:
         is_over = self.diverges_at is not None and self.step >= self.diverges_at
         return Chunk(self.step, self.updates, self.diverges_at if is_over else None, NO_EPISODES)
 
-    def look(self):
+    def take_diagnostics(self):
         pass
 
     def interval_metrics(self):
@@ -89,7 +90,7 @@ def make_run(steps=1000, num_envs=1, logging=250, evaluation=400, checkpoint=600
 def test_events_fall_on_their_steps_and_on_the_end():
     notes = Notes()
     outcome = loop.train(Counting(), make_run(), notes)
-    assert outcome == loop.Outcome("complete", 1000)
+    assert outcome == Outcome("complete", 1000)
     assert notes.of("progress") == [250, 500, 750, 1000]
     assert notes.of("evaluation") == [400, 800, 1000]
     assert notes.of("checkpoint") == [600, 1000]
@@ -136,12 +137,16 @@ def test_chunks_stay_within_the_programs_limit():
     assert sum(program.chunks) == 1000
 
 
-@pytest.mark.parametrize("signum", [2, 15, 0])
-def test_a_stop_checkpoints_where_it_is(signum):
+@pytest.mark.parametrize(("reason", "status", "message"), [
+    (StopReason("signal", 15), "interrupted", "stopped at step 100"),
+    (StopReason("time_budget"), "interrupted", "stopped at step 100"),
+    (StopReason("memory_limit", message="2 GB are too many"), "failed", "2 GB are too many"),
+])
+def test_a_stop_checkpoints_where_it_is(reason, status, message):
     notes, program = Notes(), Counting(max_chunk=50)
-    stops = iter([None, None, signum])
+    stops = iter([None, None, reason])
     outcome = loop.train(program, make_run(), notes, lambda: next(stops))
-    assert outcome == loop.Outcome("interrupted", 100, "stopped at step 100", signum)
+    assert outcome == Outcome(status, 100, message, reason)
     assert notes.events == [("checkpoint", 100)]
 
 
@@ -150,13 +155,13 @@ def test_divergence_ends_the_run_without_a_checkpoint():
     notes, program = Notes(), Counting(max_chunk=50, diverges_at=620)
     outcome = loop.train(program, make_run(), notes)
     assert outcome.status == "diverged"
-    assert "620" in outcome.reason
+    assert "620" in outcome.message
     assert notes.of("checkpoint") == [600]
     assert notes.ticks[-1] == outcome.step == 650
 
 
 def test_a_stop_is_asked_for_before_the_first_step():
     notes = Notes()
-    outcome = loop.train(Counting(), make_run(), notes, lambda: 15)
+    outcome = loop.train(Counting(), make_run(), notes, lambda: StopReason("signal", 15))
     assert dataclasses.astuple(outcome)[:2] == ("interrupted", 0)
     assert notes.events == [("checkpoint", 0)]

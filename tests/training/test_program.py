@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from erlctl.spec.schema import LoggingSection
 from erlctl.training import loop
-from erlctl.training.program import CompiledProgram
+from erlctl.training.factory import make_program
+from erlctl.training.seeding import TRAINING_STREAMS
 from tests.training.build import make_run
 from tests.training.test_loop import Notes
 
@@ -19,7 +20,7 @@ from tests.training.test_loop import Notes
 @pytest.fixture(scope="module")
 def shared():
     """Return one compiled program; every test starts it afresh."""
-    return CompiledProgram(make_run(replay_capacity=300))
+    return make_program(make_run(replay_capacity=300))
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def program(shared):
 @pytest.fixture(scope="module")
 def graph():
     """Return the same run in graph mode."""
-    return CompiledProgram(make_run(replay_capacity=300, mode="graph"))
+    return make_program(make_run(replay_capacity=300, mode="graph"))
 
 
 def values(program):
@@ -120,7 +121,7 @@ def test_a_start_after_another_run_is_a_fresh_program(program):
     program.advance(150)
     program.interval_metrics()
     program.start(7)
-    fresh = CompiledProgram(dataclasses.replace(make_run(replay_capacity=300), seed=7))
+    fresh = make_program(dataclasses.replace(make_run(replay_capacity=300), seed=7))
     assert_same(values(program), values(fresh))
     program.advance(150)
     fresh.advance(150)
@@ -136,7 +137,7 @@ def test_two_seeds_differ_in_weights_and_in_actions(program):
     program.start(1)
     weights = {n for n in program.weights_names if first[n].ndim == 2}
     assert weights <= differing(first, values(program))
-    assert {f"generators/{s.name.lower()}" for s in program.generators} <= differing(
+    assert {f"generators/{s.name.lower()}" for s in TRAINING_STREAMS} <= differing(
         first, values(program)
     )
     program.advance(100)
@@ -165,12 +166,13 @@ def test_an_update_by_xla_and_in_graph_mode_is_the_same_up_to_rounding(program, 
     for each in (program, graph):
         each.start(0)
         update = tf.function(
-            lambda each=each: each.update(batch), jit_compile=each.is_xla, autograph=False
+            lambda each=each: each._learner.update(batch),
+            jit_compile=each._learner.is_xla, autograph=False,
         )
         for _ in range(3):
             update()
         found.append(values(each))
-    assert (program.is_xla, graph.is_xla) == (True, False)
+    assert (program._learner.is_xla, graph._learner.is_xla) == (True, False)
     assert program.updates == graph.updates == 3
     for name in (n for n in found[0] if n.startswith("agent/") or "loss" in n):
         np.testing.assert_allclose(

@@ -8,7 +8,7 @@ import pytest
 from erlctl.errors import ErlctlError
 from erlctl.options.optimizers import Sgd
 from erlctl.training import loop
-from erlctl.training.program import CompiledProgram
+from erlctl.training.factory import make_program
 from tests.contract.cases import small_run
 from tests.training.build import declare, make_run
 from tests.training.test_loop import Notes
@@ -19,7 +19,7 @@ def test_updates_are_as_many_as_the_spec_says(num_envs, train_every, updates):
     run = make_run(
         num_envs=num_envs, train_every=train_every, updates=updates, mode="graph"
     )
-    program = CompiledProgram(run)
+    program = make_program(run)
     chunk = program.advance(200)
     due = [t for t in range(1, 200 // num_envs + 1) if t * num_envs > 20 and t % train_every == 0]
     assert chunk.step == 200
@@ -33,7 +33,7 @@ def test_updates_are_as_many_as_the_spec_says(num_envs, train_every, updates):
 def test_no_update_reads_rows_that_were_never_written(learning_starts):
     """With n-step returns the first whole return needs n rows."""
     algorithm = declare("dqn", n_step=4)
-    program = CompiledProgram(
+    program = make_program(
         make_run(algorithm=algorithm, learning_starts=learning_starts, mode="graph")
     )
     assert program.advance(3).updates == 0
@@ -47,7 +47,7 @@ def test_a_loss_that_is_not_finite_is_noticed(name, mode):
     run = dataclasses.replace(
         small_run(declare(name), mode=mode), optimizer=Sgd(learning_rate=1e30)
     )
-    program = CompiledProgram(run)
+    program = make_program(run)
     assert program.advance(20).diverged_at is None
     chunk = program.advance(100)
     assert 20 < chunk.diverged_at <= 120
@@ -61,4 +61,4 @@ def test_actions_of_another_kind_are_refused():
     run = small_run(declare("sac"))
     environment = dataclasses.replace(run.environment, id="CartPole-v1")
     with pytest.raises(ErlctlError, match="sac needs continuous actions; CartPole-v1 has discrete"):
-        CompiledProgram(dataclasses.replace(run, environment=environment))
+        make_program(dataclasses.replace(run, environment=environment))

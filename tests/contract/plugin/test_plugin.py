@@ -51,11 +51,11 @@ def test_its_fields_are_checked_like_ours(tmp_path):
 
 
 def test_it_trains(tmp_path):
-    from erlctl.training.program import CompiledProgram
+    from erlctl.training.factory import make_program
 
     (run,) = spec.load(write(tmp_path, 0.25)).runs
     assert run.agent.weight == 0.25
-    program = CompiledProgram(run)
+    program = make_program(run)
     chunk = program.advance(60)
     assert (chunk.step, chunk.updates, chunk.diverged_at) == (60, 40, None)
     assert program.agent._backup.gap_scale == 0.25
