@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from erlctl.analysis import caveats, specs
 from erlctl.analysis.aggregate import Aggregate, aggregate
 from erlctl.analysis.data import Run
-from erlctl.analysis.groups import Group, Pair, make_group, make_pairs, rank_value
+from erlctl.analysis.groups import Block as Block  # what a comparison consists of
+from erlctl.analysis.groups import make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import REFERENCES, Reference
@@ -16,25 +17,6 @@ from erlctl.analysis.scores import STEPS, Score, Scoring, score
 from erlctl.errors import DamagedError, UnknownNameError
 
 EVERYTHING = "everything (forced)"
-
-
-@dataclass(frozen=True)
-class Block:
-    """Runs that may be compared: one environment, one protocol, one amount of training.
-
-    Attributes:
-        environment: Id.
-        protocol: How it was evaluated.
-        step: Step at which the scores are taken, None where runs differ (forced).
-        groups: One per variant, best mean first.
-        pairs: The comparisons that are made.
-    """
-
-    environment: str
-    protocol: str
-    step: int | None
-    groups: tuple[Group, ...]
-    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def _together_document(comparison: Comparison) -> dict[str, Any] | None:
         "pairs": [
             {"variant": pair.variant, "other": pair.other, "environments": pair.num_environments,
              "probability": pair.probability, "probability_low": finite(pair.interval.low),
-             "probability_high": finite(pair.interval.high),
+             "probability_high": finite(pair.interval.high), "p_value": finite(pair.p_value),
+             "correction": pair.correction, "verdict": pair.verdict,
              "sentence": sentences.overall(pair, comparison.scoring)}
             for pair in together.pairs
         ],
@@ -200,15 +201,15 @@ def _together(
     if together is None:
         return []
     parts = [show(tables.aggregate_table(together))] if together.groups else []
-    lines = [sentences.overall(pair, comparison.scoring) for pair in together.pairs]
+    lines = sentences.overalls(together.pairs, comparison.scoring)
     return [*parts, *(bullet.format(escape(line)) for line in [*lines, *together.remarks]), ""]
 
 
 def _verdicts(blocks: tuple[Block, ...], comparison: Comparison) -> list[str]:
     return [
         (f"{block.environment}: " if len(blocks) > 1 else "")
-        + sentences.verdict(pair, comparison.scoring)
-        for block in blocks for pair in block.pairs
+        + line
+        for block in blocks for line in sentences.verdicts(block.pairs, comparison.scoring)
     ]
 
 
