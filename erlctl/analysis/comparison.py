@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from erlctl.analysis import caveats, specs
 from erlctl.analysis.aggregate import Aggregate, aggregate
 from erlctl.analysis.data import Run
-from erlctl.analysis.groups import Block as Block  # what a comparison consists of
+from erlctl.analysis.groups import Block as Block  # noqa: PLC0414 - of a comparison
 from erlctl.analysis.groups import make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
 from erlctl.analysis.numbers import natural

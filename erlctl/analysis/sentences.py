@@ -17,7 +17,8 @@ _MANY_PAIRS = 4
 def verdicts(pairs: Sequence[Pair], scoring: Scoring) -> list[str]:
     """Return what is said of the pairs of a block: a sentence each, or short lines for many."""
     if len(pairs) >= _MANY_PAIRS:
-        return [*_short(pairs, scoring, [f", n = {p.num_runs[0]} + {p.num_runs[1]}" for p in pairs])]
+        counts = [f", n = {pair.num_runs[0]} + {pair.num_runs[1]}" for pair in pairs]
+        return [*_short(pairs, scoring, counts)]
     return [verdict(pair, scoring) for pair in pairs]
 
 
@@ -29,7 +30,7 @@ def overalls(pairs: Sequence[AggregatePair], scoring: Scoring) -> list[str]:
 
 
 def _short(
-    pairs: Sequence[Pair] | Sequence[AggregatePair], scoring: Scoring, counts: Sequence[str]
+    pairs: Sequence[Pair | AggregatePair], scoring: Scoring, counts: Sequence[str]
 ) -> Iterator[str]:
     """One heading, then a line per pair that does not repeat it."""
     is_chosen = len({pair.variant for pair in pairs}) == 1
@@ -43,7 +44,7 @@ def _short(
                    "too few runs": f"too few runs to tell from {name}"}
         usual = f"{pair.verdict} than {name}" if is_chosen else f"{name} is {pair.verdict}"
         p = "" if pair.p_value != pair.p_value else f", {numbers.p_value(pair.p_value)}"
-        yield f"- {phrases.get(pair.verdict, usual)}: {_probability(pair)}{p}{count}"
+        yield f"  {phrases.get(pair.verdict, usual)}: {_probability(pair)}{p}{count}"
 
 
 def _probability_name(scoring: Scoring) -> str:

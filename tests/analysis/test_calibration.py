@@ -7,7 +7,7 @@ import pytest
 
 from erlctl.analysis.significance import SIGNIFICANCE, corrected, permutation_test
 
-RESAMPLES = 199  # p-values are valid for any number; few are quick
+RESAMPLES = 99  # p-values are valid for any number; few are quick
 
 
 def says_better(generator, num_variants, num_runs, num_environments, is_chosen):
@@ -41,7 +41,7 @@ def check(num_experiments, num_variants, num_runs, num_environments, is_chosen):
 def test_equal_variants_are_rarely_called_better(
     num_variants, num_runs, num_environments, is_chosen
 ):
-    check(200, num_variants, num_runs, num_environments, is_chosen)
+    check(100, num_variants, num_runs, num_environments, is_chosen)
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_many_variants_get_a_heading_and_a_short_line_each(runs_dir):
         assert heading.startswith(first)
         assert len(lines) == 5
         assert all(len(line) < 70 for line in lines)
-    assert lines[0].startswith("- v5 is better: 1.00 [")
+    assert lines[0].startswith("  v5 is better: 1.00 [")
 
 
 def test_the_verdict_is_the_same_in_every_place(runs_dir):
