@@ -115,6 +115,11 @@ class RunPaths:
         return self.root / "policy"
 
     @property
+    def notes(self) -> Path:
+        """What people said about the run; see `runs.notes`."""
+        return self.root / "notes.json"
+
+    @property
     def lock(self) -> Path:
         """Held while a process writes here."""
         return self.root / ".lock"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erlctl.runs.layout import RunPaths, read_run_json, whole
+from erlctl.runs.notes import read_or_none
 from erlctl.runs.tables import read_table
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +34,8 @@ class RunSummary:
         updated: When run.json last changed, UTC; None where unknown.
         reason: Why the status is what it is, "" where it needs no word.
         problems: What could not be read.
+        tags: From notes.json.
+        source: Which program wrote it.
     """
 
     path: str
@@ -49,6 +52,8 @@ class RunSummary:
     updated: datetime | None
     reason: str
     problems: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source: str = "erlctl"
 
 
 def summarise(paths: RunPaths) -> RunSummary:
@@ -73,6 +78,7 @@ def summarise(paths: RunPaths) -> RunSummary:
         updated=parse_time(facts.get("updated")),
         reason=str(facts.get("reason") or ""),
         problems=tuple(problems),
+        tags=tuple(read_or_none(paths)["tags"]),
     )
 
 

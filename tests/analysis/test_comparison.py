@@ -11,7 +11,7 @@ from erlctl.analysis.data import METRICS
 from erlctl.analysis.load import load
 from erlctl.analysis.references import Reference, parse
 from erlctl.analysis.scores import Scoring
-from erlctl.errors import DamagedError, ErlctlError, UnknownNameError
+from erlctl.errors import ErlctlError, UnknownNameError
 from tests.analysis import synthetic
 
 LOW, HIGH = [100.0, 110, 120, 130, 140], [300.0, 310, 320, 330, 340]
@@ -252,7 +252,7 @@ def test_an_unknown_baseline_names_the_variants(runs_dir):
 
 def test_no_run_at_all_is_an_error_that_says_what_was_found(tmp_path):
     (tmp_path / "notes").mkdir()
-    with pytest.raises(DamagedError, match="no run directory here"):
+    with pytest.raises(ErlctlError, match="no run directory here"):
         compare(load([tmp_path]), Scoring())
 
 
