@@ -11,6 +11,7 @@ from typing import Any
 
 from erlctl.analysis import sources, specs
 from erlctl.analysis.data import UNKNOWN, Columns, Run
+from erlctl.errors import printable
 from erlctl.runs import layout, tables
 
 _MAX_LETTERS = 255  # of a name, which a hostile file may make megabytes long
@@ -53,18 +54,19 @@ def load_run(paths: layout.RunPaths) -> Run:
     spec_text = specs.read_without_seed(paths.spec)
     spec = specs.parse(spec_text)
     environment = _environment(spec, facts)
-    variant = str(facts.get("variant") or paths.root.parent.name)
-    algorithm = str(spec.get("agent.algorithm") or facts.get("algorithm") or "")
+    variant = printable(str(facts["variant"]))
+    algorithm = printable(str(spec.get("agent.algorithm") or facts.get("algorithm") or ""))
+    algorithm = algorithm[:_MAX_LETTERS]
     return Run(
         path=paths.root,
         source="erlctl",
-        experiment=str(facts.get("name") or ""),
+        experiment=printable(str(facts["name"])),
         variant=_without_environment(variant, environment) or algorithm or "?",
         seed=layout.whole(facts.get("seed")),
         environment=environment,
-        algorithm=algorithm[:_MAX_LETTERS],
+        algorithm=algorithm,
         status=str(facts["status"]),
-        reason=str(facts.get("reason") or "")[:_MAX_REASON],
+        reason=printable(" ".join(str(facts.get("reason") or "").split()))[:_MAX_REASON],
         step=_whole(facts.get("step")) or 0,
         total_steps=_whole(facts.get("total_steps")) or _whole(spec.get("training.steps")),
         protocol=_protocol(spec, facts),
@@ -96,7 +98,8 @@ def _environment(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"{key.removeprefix(prefix)}={value}" for key, value in sorted(spec.items())
         if key.startswith(prefix)
     ]
-    return (f"{name}({', '.join(arguments)})" if arguments else name)[:_MAX_LETTERS]
+    full = f"{name}({', '.join(arguments)})" if arguments else name
+    return printable(full[:_MAX_LETTERS])
 
 
 def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -112,7 +115,7 @@ def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         if key.startswith("evaluation.policy.") and key != "evaluation.policy.type"
     ]
     described = f"{policy} ({', '.join(details)})" if details else policy
-    return f"{episodes} {described} episodes"[:_MAX_LETTERS]
+    return printable(f"{episodes} {described} episodes"[:_MAX_LETTERS])
 
 
 def _without_environment(variant: str, environment: str) -> str:

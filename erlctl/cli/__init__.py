@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from erlctl import __version__
+from erlctl.cli.options import quiet_option
 from erlctl.errors import ErlctlError, nearest
 
 # Name -> short help; `erlctl/cli/<name>.py` holds the command. The texts stand here so that
@@ -95,6 +96,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
+@quiet_option
 def group() -> None:
     """Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
 

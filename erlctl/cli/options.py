@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from erlctl.errors import printable as printable  # noqa: PLC0414 - for all that prints
+
 if TYPE_CHECKING:
     from erlctl.analysis.load import Loaded
     from erlctl.runs.layout import RunPaths
@@ -126,11 +128,6 @@ def own_runs(paths: Iterable[str | Path]) -> list[RunPaths]:
     if len(foreign) == len(loaded.runs):
         raise no_run([])
     return [RunPaths(run.path) for run in loaded.runs if run.source == "erlctl"]
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters: a colleague's folder must not steer a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def info(message: str) -> None:
