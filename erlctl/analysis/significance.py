@@ -25,6 +25,7 @@ MAX_EXACT = 50_000  # or so many divisions of more, but unequal, runs
 RANDOM_DIVISIONS = 20_000
 MIN_RUNS_TEST = 3
 RESAMPLES = 9_999
+_LEAST_VARIANCE = 1e-12  # of scores whose variance is 1: all runs of each variant are equal
 SIGNIFICANCE = 0.05
 
 
@@ -72,11 +73,12 @@ def corrected(
     """Return the p-value of one variant against each other one, corrected for all that was tried.
 
     The statistic is the difference of mean scores, each environment in units of its own spread and
-    environments averaged. Its null distribution is found by handing the runs of an environment out
-    to the variants anew. A chosen best is judged by the range over all variants, because any of
-    them might have come out best: Tukey's range test, stepping down from the most distant variant
-    with the levels of Einot and Gabriel (1975) and Welsch (1977). A baseline that was named
-    beforehand is judged by the largest distance from it, stepping down (Dunnett and Tamhane 1991).
+    environments averaged, divided by the spread within variants. Its null distribution is found by
+    handing the runs of an environment out to the variants anew. A chosen best is judged by the
+    range over all variants, because any of them might have come out best: Tukey's range test,
+    stepping down from the most distant variant with the levels of Einot and Gabriel (1975) and
+    Welsch (1977). A baseline that was named beforehand is judged by the largest distance from it,
+    stepping down (Dunnett and Tamhane 1991).
     No p-value is smaller than that of the two variants alone, so that quiet variants do not lend
     their precision to noisy ones.
 
@@ -110,21 +112,30 @@ def _of_the_farthest(
     resamples: int,
 ) -> tuple[float, int]:
     """The p-value of the member that lies farthest from `first`, and which it is."""
-    observed, null = np.zeros(len(members)), np.zeros((resamples, len(members)))
-    position = members.index(first)
+    one, many = np.zeros((1, len(members))), np.zeros((resamples, len(members)))
+    within_one, within_many = np.zeros((1, 1)), np.zeros((resamples, 1))
     for number, scores in enumerate(strata):
         values, sizes = _in_spreads([scores[member] for member in members])
-        starts = np.cumsum([0, *sizes[:-1]])
-        observed += np.add.reduceat(values, starts) / sizes / len(strata)
+        starts, weight = np.cumsum([0, *sizes[:-1]]), 1 / len(strata)
+        parts = [(values[None, :], one, within_one)]
         if len(strata) > 1 or len(members) > 2:
             shuffled = values[_shuffles(values.size, resamples, number)]
-            null += np.add.reduceat(shuffled, starts, axis=1) / sizes / len(strata)
-    distances = np.abs(observed - observed[position])
+            parts.append((shuffled, many, within_many))
+        for drawn, means, within in parts:
+            found = np.add.reduceat(drawn, starts, axis=1) / sizes
+            squares = values @ values - (found**2) @ np.array(sizes)[:, None]
+            means += weight * found
+            within += weight * squares / (values.size - len(members))
+    position = members.index(first)
+    distances = np.abs(one[0] - one[0, position])
     farthest = max(set(members) - {first}, key=lambda member: distances[members.index(member)])
     if len(strata) == 1 and len(members) == 2:
         return permutation_test(values[: sizes[0]], values[sizes[0]:]), farthest
+    # In units of the spread within variants, or real differences among the others would hide this.
+    observed = distances.max() / np.sqrt(np.maximum(within_one[0, 0], _LEAST_VARIANCE))
+    null = many / np.sqrt(np.maximum(within_many, _LEAST_VARIANCE))
     largest = np.ptp(null, axis=1) if is_chosen else np.abs(null - null[:, [position]]).max(axis=1)
-    extreme = int(np.sum(largest >= distances.max() - 1e-9))
+    extreme = int(np.sum(largest >= observed * (1 - 1e-9)))
     return (extreme + 1) / (resamples + 1), farthest
 
 

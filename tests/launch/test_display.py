@@ -43,7 +43,7 @@ def end(status, **facts):
         ({"event": "compiling", "run": LABEL}, "compiling"),
         ({"event": "message", "run": LABEL, "text": "resumed from step 500"},
          "resumed from step 500"),
-        (EVALUATION, "step 500: evaluation return 87.3 +- 4.1 over 20 episodes"),
+        (EVALUATION, "step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)"),
         (end("complete", step=1000, seconds=12.2), "complete at step 1000 after 12s"),
         (end("failed", step=3, seconds=1.0, reason="it broke"),
          "failed at step 3 after 1.0s: it broke"),
@@ -103,7 +103,7 @@ def test_off_terminal_every_line_is_plain(monkeypatch):
         show({"event": "refresh"})
     assert stream.getvalue().splitlines() == [
         "two runs",
-        f"{LABEL}: step 500: evaluation return 87.3 +- 4.1 over 20 episodes",
+        f"{LABEL}: step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)",
     ]
 
 
