@@ -27,13 +27,13 @@ def bound(num_experiments):
 GRID = [(k, n, e) for k in (2, 5, 10) for n in (3, 5, 10) for e in (1, 4)]
 
 
-def check(num_experiments, num_variants, num_runs, num_environments, is_chosen):
+def check(num_experiments, num_variants, num_runs, num_environments, is_chosen, least=0.0):
     generator = np.random.default_rng(0)
     rate = sum(says_better(generator, num_variants, num_runs, num_environments, is_chosen)
                for _ in range(num_experiments)) / num_experiments
     assert rate <= bound(num_experiments)
     can_be_shown = num_runs > 3 or num_environments > 1  # 3 + 3 runs: p is never below 0.1
-    assert rate == 0 if not can_be_shown else rate >= 0.001
+    assert rate >= least if can_be_shown else rate == 0
 
 
 @pytest.mark.parametrize("is_chosen", [True, False])
@@ -50,7 +50,7 @@ def test_equal_variants_are_rarely_called_better(
 def test_equal_variants_are_called_better_at_most_at_the_nominal_rate(
     num_variants, num_runs, num_environments, is_chosen
 ):
-    check(2000, num_variants, num_runs, num_environments, is_chosen)
+    check(2000, num_variants, num_runs, num_environments, is_chosen, least=0.015)
 
 
 @pytest.mark.parametrize("is_chosen", [True, False])
