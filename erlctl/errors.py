@@ -184,3 +184,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     guess = nearest(name, known)
     hint = f"did you mean {guess!r}? " if guess else ""
     return f"unknown {kind} {name!r}; {hint}known: {', '.join(known)}"
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: a colleague's folder must not steer a terminal."""
+    return text if text.isprintable() else "".join(
+        c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from erlctl.analysis import significance
+from erlctl.analysis.groups import Block, correction_for
 from erlctl.analysis.intervals import Interval, aggregate_interval
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import Reference
 from erlctl.analysis.statistics import AGGREGATES, Floats, probability_of_improvement
-
-if TYPE_CHECKING:
-    from erlctl.analysis.comparison import Block
 
 RETURN_COLUMNS = ("return", "return_mean")
 
@@ -39,7 +36,7 @@ class AggregateGroup:
 
 @dataclass(frozen=True)
 class AggregatePair:
-    """Two variants over all environments where both have runs.
+    """Two variants over all environments.
 
     Attributes:
         variant: The one that the probability is about.
@@ -47,6 +44,9 @@ class AggregatePair:
         num_environments: Over how many.
         probability: Mean over environments of P(a run of `variant` is better).
         interval: Its interval.
+        p_value: As in one environment, each in units of its own spread.
+        correction: What it is corrected for, in words; "" for a single comparison.
+        verdict: "better", "worse", "higher", "lower", "unclear" or "too few runs".
     """
 
     variant: str
@@ -54,6 +54,9 @@ class AggregatePair:
     num_environments: int
     probability: float
     interval: Interval
+    p_value: float
+    correction: str
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def aggregate(
         f"{name} is left out of the aggregate: its runs have different protocols."
         for name in sorted(set(environments) - {block.environment for block in single})
     ]
+    strata = _complete(single, remarks)
     groups: list[AggregateGroup] = []
     missing = [b.environment for b in single if b.environment not in references]
     if column not in RETURN_COLUMNS:
@@ -108,37 +112,38 @@ def aggregate(
             "(give them with --reference ENVIRONMENT=LOW,HIGH)."
         )
     else:
-        groups = _groups(single, references, remarks)
+        groups = _groups(strata, [references[b.environment] for b in single])
     used = {b.environment: references[b.environment] for b in single} if groups else {}
+    order = [group.variant for group in groups]
     return Aggregate(
         environments=tuple(block.environment for block in single), references=used,
         groups=tuple(groups), remarks=tuple(remarks),
-        pairs=tuple(_pairs(single, better, baseline, [group.variant for group in groups])),
+        pairs=tuple(_pairs(strata, better, baseline, order)),
     )
 
 
-def _scores(block: Block) -> dict[str, Floats]:
-    return {group.variant: group.values for group in block.groups if group.num_used}
+def _complete(blocks: Sequence[Block], remarks: list[str]) -> dict[str, list[Floats]]:
+    """Scores by variant, one array [runs] per environment, of the variants that have them all."""
+    by_block = [
+        {group.variant: group.values for group in block.groups if group.num_used}
+        for block in blocks
+    ]
+    complete = {}
+    for variant in sorted({variant for scores in by_block for variant in scores}, key=natural):
+        lacking = [b.environment for b, s in zip(blocks, by_block, strict=True) if variant not in s]
+        if lacking:
+            remarks.append(f"{variant} is left out: no usable run in {', '.join(lacking)}.")
+        else:
+            complete[variant] = [scores[variant] for scores in by_block]
+    return complete
 
 
 def _groups(
-    blocks: Sequence[Block], references: Mapping[str, Reference], remarks: list[str]
+    scores: Mapping[str, Sequence[Floats]], references: Sequence[Reference]
 ) -> list[AggregateGroup]:
-    by_block = [_scores(block) for block in blocks]
-    variants = sorted({variant for scores in by_block for variant in scores}, key=natural)
     groups = []
-    for variant in variants:
-        lacking = [
-            block.environment
-            for block, scores in zip(blocks, by_block, strict=True) if variant not in scores
-        ]
-        if lacking:
-            remarks.append(f"{variant} is left out: no usable run in {', '.join(lacking)}.")
-            continue
-        strata = [
-            references[block.environment].normalise(scores[variant])
-            for block, scores in zip(blocks, by_block, strict=True)
-        ]
+    for variant, returns in scores.items():
+        strata = [r.normalise(found) for r, found in zip(references, returns, strict=True)]
         groups.append(AggregateGroup(
             variant, tuple(strata),
             {name: float(function(strata)) for name, function in AGGREGATES.items()},
@@ -148,40 +153,33 @@ def _groups(
 
 
 def _pairs(
-    blocks: Sequence[Block], better: int, baseline: str | None, order: Sequence[str]
+    scores: Mapping[str, Sequence[Floats]], better: int, baseline: str | None,
+    order: Sequence[str],
 ) -> list[AggregatePair]:
     """All variants against the baseline, or the best against all others."""
-    sign = -1.0 if better < 0 else 1.0
-    by_block = [_scores(block) for block in blocks]
-    variants = sorted({variant for scores in by_block for variant in scores}, key=natural)
-    wins = {variant: _mean_improvement(variant, by_block, sign) for variant in variants}
-    ranked = list(order) or sorted(variants, key=lambda variant: -wins[variant])
-    ranked += [variant for variant in variants if variant not in ranked]
-    if len(ranked) < 2:
+    if len(scores) < 2 or baseline not in (None, *scores):
         return []
-    if baseline is None:
-        couples = [(ranked[0], other) for other in ranked[1:]]
-    else:
-        couples = [(variant, baseline) for variant in ranked if variant != baseline]
+    sign = -1.0 if better < 0 else 1.0
+    improvement = {
+        (a, b): [float(probability_of_improvement(sign * x, sign * y))
+                 for x, y in zip(scores[a], scores[b], strict=True)]
+        for a in scores for b in scores if a != b
+    }
+    wins = {a: np.mean([p for (x, _), p in improvement.items() if x == a]) for a in scores}
+    ranked = list(order) or sorted(scores, key=lambda variant: -wins[variant])
+    first = 0 if baseline is None else ranked.index(baseline)
+    strata = [list(found) for found in zip(*(scores[name] for name in ranked), strict=True)]
+    p_values = significance.corrected(strata, first, is_chosen=baseline is None)
     pairs = []
-    for first, second in couples:
-        shared = [
-            (sign * scores[first], sign * scores[second])
-            for scores in by_block if first in scores and second in scores
-        ]
-        if len(shared) > 1:
-            probability = np.mean([float(probability_of_improvement(a, b)) for a, b in shared])
-            pairs.append(AggregatePair(
-                first, second, len(shared), float(probability),
-                significance.improvement_interval(shared),
-            ))
+    for other, p_value in zip(ranked, p_values, strict=True):
+        if other == ranked[first]:
+            continue
+        a, b = (ranked[first], other) if baseline is None else (other, baseline)
+        probability = float(np.mean(improvement[a, b]))
+        oriented = [(sign * x, sign * y) for x, y in zip(scores[a], scores[b], strict=True)]
+        pairs.append(AggregatePair(
+            a, b, len(strata), probability, significance.improvement_interval(oriented), p_value,
+            correction_for(len(ranked), baseline),
+            significance.verdict(p_value, probability, better),
+        ))
     return pairs
-
-
-def _mean_improvement(variant: str, by_block: Sequence[dict[str, Floats]], sign: float) -> float:
-    """P(a run of `variant` is better than one of another variant), over environments and others."""
-    found = [
-        float(probability_of_improvement(sign * scores[variant], sign * scores[other]))
-        for scores in by_block if variant in scores for other in scores if other != variant
-    ]
-    return float(np.mean(found)) if found else 0.0

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from erlctl.analysis import specs
-from erlctl.analysis.groups import Group
+from erlctl.analysis.groups import Block, Group
 from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
-
-if TYPE_CHECKING:
-    from erlctl.analysis.comparison import Block
 
 _LOST = ("diverged", "failed")
 _GOOD_NUMBER = 10

@@ -7,34 +7,17 @@ from dataclasses import dataclass, replace
 
 from erlctl.analysis import caveats, specs
 from erlctl.analysis.aggregate import Aggregate, aggregate
-from erlctl.analysis.data import Run
-from erlctl.analysis.groups import Group, Pair, make_group, make_pairs, rank_value
+from erlctl.analysis.data import EVALUATION, METRICS, RETURN, Metric, Run
+from erlctl.analysis.groups import Block as Block  # noqa: PLC0414 - of a comparison
+from erlctl.analysis.groups import make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import REFERENCES, Reference
 from erlctl.analysis.scores import STEPS, Score, Scoring, score
-from erlctl.errors import DamagedError, UnknownNameError
+from erlctl.errors import DamagedError, ErlctlError, UnknownNameError
+from erlctl.runs.layout import no_run
 
 EVERYTHING = "everything (forced)"
-
-
-@dataclass(frozen=True)
-class Block:
-    """Runs that may be compared: one environment, one protocol, one amount of training.
-
-    Attributes:
-        environment: Id.
-        protocol: How it was evaluated.
-        step: Step at which the scores are taken, None where runs differ (forced).
-        groups: One per variant, best mean first.
-        pairs: The comparisons that are made.
-    """
-
-    environment: str
-    protocol: str
-    step: int | None
-    groups: tuple[Group, ...]
-    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ def compare(
         difference: The difference of means to say the number of further seeds for; None: that seen.
 
     Raises:
-        DamagedError: Not one run was found.
+        ErlctlError: Not one run was found.
         UnknownNameError: No variant is called like the baseline.
     """
     if not loaded.runs:
@@ -111,12 +94,17 @@ def compare(
     )
 
 
-def nothing_usable(loaded: Loaded) -> DamagedError:
+def nothing_usable(loaded: Loaded, metric: Metric = RETURN) -> ErlctlError:
     """Return the error for paths that hold no usable run, with what was found instead."""
-    details = [f"  {path}: {reason}" for path, reason in loaded.skipped]
+    if not loaded.runs:
+        return no_run(loaded.skipped)
+    other = METRICS["return_mean"]
+    has_training_returns = metric.table == EVALUATION and any(
+        run.curve(other)[0].size for run in loaded.runs)
     return DamagedError(
-        "\n".join(["no usable run found", *details]),
-        fix="name a run, a variant, an experiment or a runs directory; `erlctl ls` lists the runs",
+        f"none of the {len(loaded.runs)} runs has a score",
+        fix=f"these runs hold training returns: add --metric {other.name}" if has_training_returns
+        else "the reasons are in the table; --include-unfinished or --at STEP use unfinished runs",
     )
 
 

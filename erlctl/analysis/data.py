@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,9 +14,20 @@ from erlctl.analysis.statistics import Floats
 from erlctl.errors import UnknownNameError
 
 Columns = Mapping[str, Floats]
-Reader = Callable[[Collection[str] | None], tuple[Columns, list[str]]]
 UNKNOWN = "unknown environment"
 EVALUATION, PROGRESS = "evaluation", "progress"
+
+
+class Reader(Protocol):
+    """Reads a table of a run."""
+
+    def __call__(self, columns: Collection[str] | None = None) -> tuple[Columns, list[str]]:
+        """Return the columns (all, or those asked for) and what could not be read, in words."""
+
+
+def in_memory(read: Callable[[], tuple[Columns, list[str]]]) -> Reader:
+    """Return a reader for a source that cannot read single columns."""
+    return lambda columns=None: read()  # noqa: ARG005 - all or nothing
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class Run:
 
     Attributes:
         path: Folder (or file) of the run.
-        source: Who wrote it: "erlctl", "stable-baselines3", "tensorboard", "spinningup".
+        source: Who wrote it: "erlctl", "stable-baselines3", "tensorboard".
         experiment: Name of the experiment, "" where the source has none.
         variant: What it is compared as.
         seed: Seed, None where the source does not say.
@@ -38,7 +49,7 @@ class Run:
         protocol: How it was evaluated, in words: "20 greedy episodes".
         spec_text: The resolved spec without the seed; "" for other sources.
         facts: run.json.
-        read_evaluation: Reads the evaluation table; all columns, or those asked for.
+        read_evaluation: Reads the evaluation table, `run.read_evaluation()` or some columns of it.
         read_progress: Reads the progress table likewise.
     """
 
@@ -68,7 +79,7 @@ class Run:
         known = self._tables.get((name, None)) or self._tables.get((name, wanted))
         if known is None:
             read = self.read_evaluation if name == EVALUATION else self.read_progress
-            known = self._tables[name, wanted] = read(wanted)
+            known = self._tables[name, wanted] = read(columns=wanted)
         return known
 
     def table(self, name: str, columns: Iterable[str] | None = None) -> Columns:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 from erlctl.analysis.data import EVALUATION, PROGRESS, Columns, Run
 from erlctl.errors import ErlctlError
+from erlctl.files import read_regular
+from erlctl.runs import layout
 
+_MAX_NAME = 200
+_MAX_MONITOR_BYTES = 512 * 2**20
 _IDENTITY = ("experiment", "environment", "variant", "algorithm", "seed", "status")
 
 
@@ -33,7 +37,7 @@ def to_stable_baselines3(runs: Sequence[Run], folder: Path) -> list[Path]:
     """
     written: list[Path] = []
     for run in runs:
-        environment = run.environment.partition("(")[0].replace("/", "-")
+        environment = _file_name(run.environment.partition("(")[0])
         number = (run.seed if run.seed is not None else len(written)) + 1
         target = folder / _file_name(run.variant) / f"{environment}_{number}"
         _make(target)
@@ -58,21 +62,39 @@ def to_csv(runs: Sequence[Run], folder: Path) -> list[Path]:
     One table each for pandas, R or a spreadsheet. Missing values are empty.
 
     Raises:
-        ErlctlError: The folder is there already.
+        ErlctlError: One of the files is there already.
     """
-    _make(folder)
-    written = []
-    for name, table in (("evaluations.csv", EVALUATION), ("progress.csv", PROGRESS)):
+    _make(folder, is_shared=True)
+    paths = {folder / f"{stem}.csv": table
+             for stem, table in (("evaluations", EVALUATION), ("progress", PROGRESS))}
+    for path in paths:
+        if os.path.lexists(path):
+            raise _is_there(path)
+    for path, table in paths.items():
         columns: dict[str, None] = {}
         for run in runs:
             columns.update(dict.fromkeys(run.table(table)))
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+        with path.open("x", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*_IDENTITY, *columns])
             for run in runs:
                 writer.writerows(_rows(run, run.table(table), columns))
-        written.append(folder / name)
-    return written
+    return list(paths)
+
+
+def export(runs: Sequence[Run], target: str, folder: Path) -> list[Path]:
+    """Write `runs` in the format `target`, a key of `TARGETS`; return what was written.
+
+    Raises:
+        ErlctlError: `folder` holds or belongs to runs of ours, or something is there already.
+    """
+    absolute = folder.absolute()
+    inside = [parent for parent in (absolute, *absolute.parents)
+              if (parent / "run.json").exists() and (parent / "spec.yaml").exists()]
+    if inside or (folder.is_dir() and layout.find_runs([folder]).runs):
+        raise ErlctlError(f"{folder} holds runs; nothing was written",
+                          fix="name a folder outside of the runs directory with -o")
+    return TARGETS[target](runs, folder)
 
 
 TARGETS: Mapping[str, Callable[[Sequence[Run], Path], list[Path]]] = {
@@ -80,19 +102,24 @@ TARGETS: Mapping[str, Callable[[Sequence[Run], Path], list[Path]]] = {
 }
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, *, is_shared: bool = False) -> None:
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=is_shared)
     except FileExistsError:
-        raise ErlctlError(f"{folder} is there already; nothing was overwritten",
-                          fix="name another folder with -o, or move this one away") from None
+        raise _is_there(folder) from None
     except OSError as error:
         raise ErlctlError(f"{folder}: {error.strerror}", fix="name a folder that can be made") \
             from error
 
 
+def _is_there(path: Path) -> ErlctlError:
+    return ErlctlError(f"{path} is there already; nothing was overwritten",
+                       fix="name another folder with -o, or move this one away")
+
+
 def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.,=+-]", "-", text)
+    """A name of one folder, never `..`, hidden or longer than a file system takes."""
+    return re.sub(r"[^A-Za-z0-9_.,=+-]|^[.-]", "-", text)[:_MAX_NAME] or "-"
 
 
 def _rectangular(columns: Columns) -> dict[str, NDArray[Any]]:
@@ -117,9 +144,12 @@ def _rectangular(columns: Columns) -> dict[str, NDArray[Any]]:
 
 
 def _write_monitor(run: Run, path: Path) -> None:
-    original = run.path / "monitor.csv"
-    if original.is_file():  # ours is in their format already
-        shutil.copyfile(original, path)
+    try:
+        original = read_regular(run.path / "monitor.csv", _MAX_MONITOR_BYTES)
+    except OSError:
+        original = b""  # none, or nothing that is a monitor
+    if original:  # ours is in their format already
+        path.write_bytes(original)
         return
     columns = run.table(PROGRESS)
     if not {"return_mean", "length_mean", "wall_seconds"} <= set(columns):

@@ -1,8 +1,8 @@
-"""The runs of one variant, and two variants against each other."""
+"""The runs of one variant, two variants against each other, and blocks of what may be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,6 @@ from erlctl.analysis.statistics import (
     probability_of_improvement,
     standard_deviation,
 )
-
-SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,10 @@ class Pair:
         probability: P(a run of `variant` is better than one of `other`), ties half; where neither
             direction is better: P(it is higher).
         interval: Its interval.
-        p_value: Permutation test of the means, adjusted by Holm over the pairs of the block.
+        p_value: Permutation test of the means, corrected for what was tried, see `corrected`.
         mann_whitney: The same of the ranks.
-        smallest_p: The smallest p-value that so few runs can give, adjusted likewise.
+        smallest_p: The smallest p-value that so few runs can give.
+        correction: What the p-values are corrected for, in words; "" for a single comparison.
         asked: The difference that `further_seeds` is for where the user gave one, else None.
         further_seeds: More seeds per variant to show that difference, or else the one seen, with
             power 0.8; None where it cannot be said.
@@ -77,6 +76,7 @@ class Pair:
     p_value: float
     mann_whitney: float
     smallest_p: float
+    correction: str
     asked: float | None
     further_seeds: int | None
     verdict: str
@@ -111,37 +111,58 @@ def make_group(variant: str, scores: Sequence[Score]) -> Group:
     return Group(variant, tuple(scores), statistics, intervals)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Runs that may be compared: one environment, one protocol, one amount of training.
+
+    Attributes:
+        environment: Id.
+        protocol: How it was evaluated.
+        step: Step at which the scores are taken, None where runs differ (forced).
+        groups: One per variant, best mean first.
+        pairs: The comparisons that are made.
+    """
+
+    environment: str
+    protocol: str
+    step: int | None
+    groups: tuple[Group, ...]
+    pairs: tuple[Pair, ...]
+
+
 def make_pairs(
     groups: Sequence[Group], scoring: Scoring, baseline: str | None, asked: float | None = None
 ) -> tuple[Pair, ...]:
     """Every variant against the baseline, or the best against every other one; both with scores."""
     usable = [group for group in groups if group.num_used]
-    if len(usable) < 2:
+    names = [group.variant for group in usable]
+    if len(usable) < 2 or baseline not in (None, *names):
         return ()
-    if baseline is None:
-        couples = [(usable[0], other) for other in usable[1:]]
-    else:
-        base = [group for group in usable if group.variant == baseline]
-        couples = [(group, base[0]) for group in usable if base and group.variant != baseline]
-    tests = (significance.permutation_test, significance.mann_whitney)
-    raw = [[_p_value(test, a.values, b.values) for a, b in couples] for test in tests]
-    adjusted, of_ranks = (significance.holm(p_values) for p_values in raw)
+    first = 0 if baseline is None else names.index(baseline)
+    values = [group.values for group in usable]
+    ranks = np.split(significance.mid_ranks(np.concatenate(values)),
+                     np.cumsum([scores.size for scores in values])[:-1])
+    of_means, of_ranks = (
+        significance.corrected([scores], first, is_chosen=baseline is None)
+        for scores in (values, ranks)
+    )
+    correction = correction_for(len(usable), baseline)
     return tuple(
-        _pair(a, b, scoring, (p, p_ranks), len(couples), asked)
-        for (a, b), p, p_ranks in zip(couples, adjusted, of_ranks, strict=True)
+        _pair(*((usable[0], other) if baseline is None else (other, usable[first])), scoring,
+              (of_means[i], of_ranks[i]), correction, asked)
+        for i, other in enumerate(usable) if i != first
     )
 
 
-def _p_value(test: Callable[[Floats, Floats], float], a: Floats, b: Floats) -> float:
-    if min(a.size, b.size) < significance.MIN_RUNS_TEST:
-        return float("nan")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        test = significance.mann_whitney  # a run that never got there has a rank but no distance
-    return test(a, b)
+def correction_for(num_variants: int, baseline: str | None) -> str:
+    """Return what p-values are corrected for, in words."""
+    if num_variants < 3:
+        return ""
+    return f"best of {num_variants}" if baseline is None else f"{num_variants - 1} comparisons"
 
 
 def _pair(
-    a: Group, b: Group, scoring: Scoring, p_values: tuple[float, float], num_pairs: int,
+    a: Group, b: Group, scoring: Scoring, p_values: tuple[float, float], correction: str,
     asked: float | None,
 ) -> Pair:
     x, y = a.values, b.values
@@ -155,16 +176,7 @@ def _pair(
         variant=a.variant, other=b.variant, num_runs=(x.size, y.size), difference=difference,
         probability=probability, interval=significance.improvement_interval([(x, y)]),
         p_value=p_values[0], mann_whitney=p_values[1], asked=asked,
-        smallest_p=min(1.0, num_pairs * significance.smallest_p(x.size, y.size)),
+        smallest_p=significance.smallest_p(x.size, y.size), correction=correction,
         further_seeds=significance.further_seeds(x, y, sought) if is_finite else None,
-        verdict=_verdict(p_values[0], probability, scoring),
+        verdict=significance.verdict(p_values[0], probability, scoring.better),
     )
-
-
-def _verdict(p_value: float, probability: float, scoring: Scoring) -> str:
-    if np.isnan(p_value):
-        return "too few runs"
-    if p_value >= SIGNIFICANCE or probability == 0.5:
-        return "unclear"
-    words = ("better", "worse") if scoring.better else ("higher", "lower")
-    return words[0] if probability > 0.5 else words[1]

@@ -11,7 +11,11 @@ from typing import Any
 
 from erlctl.analysis import sources, specs
 from erlctl.analysis.data import UNKNOWN, Columns, Run
+from erlctl.errors import printable
 from erlctl.runs import layout, tables
+
+_MAX_LETTERS = 255  # of a name, which a hostile file may make megabytes long
+_MAX_REASON = 2000
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def load(paths: Iterable[str | Path]) -> Loaded:
 
     Args:
         paths: Each a run, a variant, an experiment, a runs directory, a glob of those, or a folder
-            of Stable-Baselines3, RL-Zoo, CleanRL (TensorBoard) or Spinning Up.
+            of Stable-Baselines3, RL-Zoo or CleanRL (TensorBoard).
     """
     found = layout.find_runs(paths)
     loaded = Loaded(runs=[load_run(paths) for paths in found.runs])
@@ -50,18 +54,19 @@ def load_run(paths: layout.RunPaths) -> Run:
     spec_text = specs.read_without_seed(paths.spec)
     spec = specs.parse(spec_text)
     environment = _environment(spec, facts)
-    variant = str(facts.get("variant") or paths.root.parent.name)
-    algorithm = str(spec.get("agent.algorithm") or facts.get("algorithm") or "")
+    variant = printable(str(facts["variant"]))
+    algorithm = printable(str(spec.get("agent.algorithm") or facts.get("algorithm") or ""))
+    algorithm = algorithm[:_MAX_LETTERS]
     return Run(
         path=paths.root,
         source="erlctl",
-        experiment=str(facts.get("name") or ""),
+        experiment=printable(str(facts["name"])),
         variant=_without_environment(variant, environment) or algorithm or "?",
-        seed=facts.get("seed"),
+        seed=layout.whole(facts.get("seed")),
         environment=environment,
         algorithm=algorithm,
         status=str(facts["status"]),
-        reason=str(facts.get("reason") or ""),
+        reason=printable(" ".join(str(facts.get("reason") or "").split()))[:_MAX_REASON],
         step=_whole(facts.get("step")) or 0,
         total_steps=_whole(facts.get("total_steps")) or _whole(spec.get("training.steps")),
         protocol=_protocol(spec, facts),
@@ -72,7 +77,7 @@ def load_run(paths: layout.RunPaths) -> Run:
     )
 
 
-def _read(path: Path, columns: Collection[str] | None) -> tuple[Columns, list[str]]:
+def _read(path: Path, columns: Collection[str] | None = None) -> tuple[Columns, list[str]]:
     table = tables.read_table(path, columns)
     return table.columns, table.problems
 
@@ -80,7 +85,7 @@ def _read(path: Path, columns: Collection[str] | None) -> tuple[Columns, list[st
 def _whole(value: object) -> int | None:
     """A number of steps, whatever a damaged or foreign file holds in its place."""
     try:
-        return int(float(str(value)))
+        return layout.whole(int(float(str(value))))
     except (ValueError, OverflowError):
         return None
 
@@ -93,7 +98,8 @@ def _environment(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"{key.removeprefix(prefix)}={value}" for key, value in sorted(spec.items())
         if key.startswith(prefix)
     ]
-    return f"{name}({', '.join(arguments)})" if arguments else name
+    full = f"{name}({', '.join(arguments)})" if arguments else name
+    return printable(full[:_MAX_LETTERS])
 
 
 def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -109,7 +115,7 @@ def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         if key.startswith("evaluation.policy.") and key != "evaluation.policy.type"
     ]
     described = f"{policy} ({', '.join(details)})" if details else policy
-    return f"{episodes} {described} episodes"
+    return printable(f"{episodes} {described} episodes"[:_MAX_LETTERS])
 
 
 def _without_environment(variant: str, environment: str) -> str:

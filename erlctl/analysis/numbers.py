@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 
 from erlctl.analysis.intervals import Interval
+from erlctl.runs.layout import natural as natural  # noqa: PLC0414 - beside its fellows
 
 MISSING = "-"
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", re.IGNORECASE)
-
-
-def natural(text: str) -> list[tuple[int, float, str]]:
-    """Return a sort key that puts 1e-05 before 0.1 and 2 before 10."""
-    parts = enumerate(_NUMBER.split(text))
-    return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in parts if part]
 
 
 def number(value: float) -> str:

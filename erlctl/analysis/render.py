@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from erlctl.analysis import sentences, tables
+from erlctl.analysis import sentences, tables, text
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.groups import Group, Pair
 from erlctl.analysis.scores import Score
@@ -96,7 +96,8 @@ def _together_document(comparison: Comparison) -> dict[str, Any] | None:
         "pairs": [
             {"variant": pair.variant, "other": pair.other, "environments": pair.num_environments,
              "probability": pair.probability, "probability_low": finite(pair.interval.low),
-             "probability_high": finite(pair.interval.high),
+             "probability_high": finite(pair.interval.high), "p_value": finite(pair.p_value),
+             "correction": pair.correction, "verdict": pair.verdict,
              "sentence": sentences.overall(pair, comparison.scoring)}
             for pair in together.pairs
         ],
@@ -136,28 +137,27 @@ def as_csv(comparison: Comparison, layout: Layout) -> str:
     """Return one row per environment and variant, numbers in full precision."""
     del layout
     rows = tables.csv_rows(comparison)
-    text = io.StringIO()
+    stream = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return text.getvalue()
+    return stream.getvalue()
 
 
 def as_markdown(comparison: Comparison, layout: Layout) -> str:
     """Return Markdown tables and sentences."""
     parts = []
     for table, block in _with_blocks(comparison, layout):
-        parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
-        parts += [f"- {_markdown(line)}" for line in _verdicts(block, comparison)]
+        parts += [text.markdown_table(table), ""]
+        parts += [f"- {text.markdown(line)}" for line in _verdicts(block, comparison)]
         parts.append("")
     parts += _together(
-        comparison, lambda table: f"**{_markdown(table.title)}**\n\n{_markdown_table(table)}\n",
-        "- {}", _markdown,
+        comparison, lambda table: f"{text.markdown_table(table)}\n", "- {}", text.markdown,
     )
-    parts += [f"> {_markdown(sentence)}\n" for sentence in comparison.warnings]
+    parts += [f"> {text.markdown(sentence)}\n" for sentence in comparison.warnings]
     for table in _appendix(comparison, layout):
-        parts += [f"**{_markdown(table.title)}**", "", _markdown_table(table), ""]
+        parts += [text.markdown_table(table), ""]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).strip() + "\n"
 
 
@@ -200,15 +200,15 @@ def _together(
     if together is None:
         return []
     parts = [show(tables.aggregate_table(together))] if together.groups else []
-    lines = [sentences.overall(pair, comparison.scoring) for pair in together.pairs]
+    lines = sentences.overalls(together.pairs, comparison.scoring)
     return [*parts, *(bullet.format(escape(line)) for line in [*lines, *together.remarks]), ""]
 
 
 def _verdicts(blocks: tuple[Block, ...], comparison: Comparison) -> list[str]:
     return [
         (f"{block.environment}: " if len(blocks) > 1 else "")
-        + sentences.verdict(pair, comparison.scoring)
-        for block in blocks for pair in block.pairs
+        + line
+        for block in blocks for line in sentences.verdicts(block.pairs, comparison.scoring)
     ]
 
 
@@ -227,57 +227,8 @@ def _filled(line: str, layout: Layout) -> str:
 
 
 def _boxed(table: TextTable, layout: Layout) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    is_numeric = table.header[0] in ("variant", "environment")
-    shown = Table(box=box.SIMPLE_HEAD, title=Text(table.title, style="bold"),
-                  title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    for position, name in enumerate(table.header):
-        is_right = is_numeric and position > 0
-        shown.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
-    stream = io.StringIO()
-    console = Console(
-        file=stream, width=layout.width or 10_000, force_terminal=layout.color,
-        no_color=not layout.color, highlight=False, soft_wrap=layout.width is None,
-    )
-    console.print(shown)
-    lines = (line.rstrip() for line in stream.getvalue().splitlines())
-    return "\n".join(line for line in lines if line)
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\|*_`<>])", r"\\\1", text)
-
-
-def _markdown_table(table: TextTable) -> str:
-    lines = [table.header, ("---",) + ("---:",) * (len(table.header) - 1), *table.rows]
-    escaped = [lines[0], lines[1], *(tuple(map(_markdown, row)) for row in lines[2:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
-
-
-_LATEX = str.maketrans({
-    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-})
-
-
-def _latex(text: str) -> str:
-    # A hyphen before a number is a minus sign.
-    return re.sub(r"(?<![\w.)])-(?=[\d])", "$-$", text.translate(_LATEX))
+    return text.boxed(table, width=layout.width, color=layout.color)
 
 
 def _latex_table(table: TextTable) -> str:
-    columns = "l" + "r" * (len(table.header) - 1)
-    lines = [" & ".join(_latex(text) for text in row) + r" \\"
-             for row in (table.header, *table.rows)]
-    body = [lines[0], r"\midrule", *lines[1:]]
-    return "\n".join([
-        r"\begin{table}", r"\centering", rf"\caption{{{_latex(table.title)}. "
-        r"Intervals: 95\,\% over runs.}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body,
-        r"\bottomrule", r"\end{tabular}", r"\end{table}",
-    ])
+    return text.latex_table(table, r" Intervals: 95\,\% over runs.")

@@ -88,14 +88,14 @@ def _comparison(comparison: Comparison) -> str:
     if together is not None:
         if together.groups:
             parts.append(_table(tables.aggregate_table(together)))
-        lines = [sentences.overall(pair, comparison.scoring) for pair in together.pairs]
+        lines = sentences.overalls(together.pairs, comparison.scoring)
         parts.append(_list([*lines, *together.remarks], "verdict"))
     parts.append(_list(comparison.warnings, "caveat"))
     return "\n".join(part for part in parts if part)
 
 
 def _verdicts(block: Block, comparison: Comparison) -> list[str]:
-    return [sentences.verdict(pair, comparison.scoring) for pair in block.pairs]
+    return sentences.verdicts(block.pairs, comparison.scoring)
 
 
 def _list(lines: Iterable[str], kind: str) -> str:

@@ -127,8 +127,7 @@ def _not_comparable(run: Run, scoring: Scoring) -> str:
 def _status(run: Run) -> str:
     came = f" at step {run.step:,}" if run.step else ""
     of = f" of {run.total_steps:,}" if run.step and run.total_steps else ""
-    reason = " ".join(run.reason.split())  # of several lines when it was an exception
-    return f"{run.status}{came}{of}" + (f": {reason}" if reason else "")
+    return f"{run.status}{came}{of}" + (f": {run.reason}" if run.reason else "")
 
 
 def _note(run: Run, scoring: Scoring) -> str:

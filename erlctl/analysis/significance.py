@@ -1,4 +1,10 @@
-"""Is the difference between two groups of runs real? Exact tests, Holm, further seeds."""
+"""Is a difference between groups of runs real? What "better" means, wherever it is said.
+
+A variant is compared with every other one: the variant that the user named (`baseline`), or the
+best, which the same data chose. The p-values are corrected for just that (`corrected`), in one
+environment and over several; `verdict` turns them into a word. The error rate of whole families
+under the null hypothesis is simulated in tests/analysis/test_calibration.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from erlctl.analysis.bootstrap import CONFIDENCE, SEED
 from erlctl.analysis.intervals import Interval, no_interval
@@ -17,6 +24,9 @@ MAX_EXACT_RUNS = 20  # all 184,756 divisions of 10 + 10 runs
 MAX_EXACT = 50_000  # or so many divisions of more, but unequal, runs
 RANDOM_DIVISIONS = 20_000
 MIN_RUNS_TEST = 3
+RESAMPLES = 9_999
+_LEAST_VARIANCE = 1e-12  # of scores whose variance is 1: all runs of each variant are equal
+SIGNIFICANCE = 0.05
 
 
 def permutation_test(a: Floats, b: Floats) -> float:
@@ -48,10 +58,7 @@ def mann_whitney(a: Floats, b: Floats) -> float:
 
     Exact also with ties (mid-ranks), as far as `permutation_test` is.
     """
-    pooled = np.concatenate([a, b])
-    ranks = np.mean(
-        (pooled[:, None] > pooled[None, :]) + 0.5 * (pooled[:, None] == pooled[None, :]), axis=1
-    ) * pooled.size
+    ranks = mid_ranks(np.concatenate([a, b]))
     return permutation_test(ranks[: a.size], ranks[a.size :])
 
 
@@ -60,17 +67,109 @@ def smallest_p(num_a: int, num_b: int) -> float:
     return min(1.0, 2 / math.comb(num_a + num_b, num_a))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for several comparisons (Holm 1979); nan stays nan."""
-    order = sorted(
-        (index for index, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__
-    )
-    adjusted = [math.nan] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+def corrected(
+    strata: Sequence[Sequence[Floats]], first: int, *, is_chosen: bool, resamples: int = RESAMPLES
+) -> list[float]:
+    """Return the p-value of one variant against each other one, corrected for all that was tried.
+
+    The statistic is the difference of mean scores, each environment in units of its own spread and
+    environments averaged, divided by the spread within variants. Its null distribution is found by
+    handing the runs of an environment out to the variants anew. A chosen best is judged by the
+    range over all variants, because any of them might have come out best: Tukey's range test,
+    stepping down from the most distant variant with the levels of Einot and Gabriel (1975) and
+    Welsch (1977). A baseline that was named beforehand is judged by the largest distance from it,
+    stepping down (Dunnett and Tamhane 1991).
+    No p-value is smaller than that of the two variants alone, so that quiet variants do not lend
+    their precision to noisy ones.
+
+    Args:
+        strata: One list per environment with the scores of every variant, [runs] each. A score
+            that is not finite (never got there) makes ranks of all scores of that environment.
+        first: Which variant is compared with all others.
+        is_chosen: Whether these scores chose it.
+        resamples: Number of random divisions, where not all can be tried.
+
+    Returns:
+        One p-value per variant; nan for `first` and where it or the other has fewer than
+        `MIN_RUNS_TEST` runs in an environment.
+    """
+    count = len(strata[0])
+    tested = [v for v in range(count) if min(s[v].size for s in strata) >= MIN_RUNS_TEST]
+    p_values, total, so_far = [math.nan] * count, len(tested), 0.0
+    while first in tested and (size := len(tested)) > 1:
+        p, farthest = _of_the_farthest(strata, tested, first, is_chosen, resamples)
+        if is_chosen and size < total - 1:
+            p = 1 - (1 - p) ** (total / size)
+        so_far = max(so_far, p)
+        alone, _ = _of_the_farthest(strata, [first, farthest], first, is_chosen, resamples)
+        p_values[farthest] = max(so_far, alone)
+        tested.remove(farthest)
+    return p_values
+
+
+def _of_the_farthest(
+    strata: Sequence[Sequence[Floats]], members: Sequence[int], first: int, is_chosen: bool,
+    resamples: int,
+) -> tuple[float, int]:
+    """The p-value of the member that lies farthest from `first`, and which it is."""
+    one, many = np.zeros((1, len(members))), np.zeros((resamples, len(members)))
+    within_one, within_many = np.zeros((1, 1)), np.zeros((resamples, 1))
+    for number, scores in enumerate(strata):
+        values, sizes = _in_spreads([scores[member] for member in members])
+        starts, weight = np.cumsum([0, *sizes[:-1]]), 1 / len(strata)
+        parts = [(values[None, :], one, within_one)]
+        if len(strata) > 1 or len(members) > 2:
+            shuffled = values[_shuffles(values.size, resamples, number)]
+            parts.append((shuffled, many, within_many))
+        for drawn, means, within in parts:
+            found = np.add.reduceat(drawn, starts, axis=1) / sizes
+            squares = values @ values - (found**2) @ np.array(sizes)[:, None]
+            means += weight * found
+            within += weight * squares / (values.size - len(members))
+    position = members.index(first)
+    distances = np.abs(one[0] - one[0, position])
+    farthest = max(set(members) - {first}, key=lambda member: distances[members.index(member)])
+    if len(strata) == 1 and len(members) == 2:
+        return permutation_test(values[: sizes[0]], values[sizes[0]:]), farthest
+    # In units of the spread within variants, or real differences among the others would hide this.
+    observed = distances.max() / np.sqrt(np.maximum(within_one[0, 0], _LEAST_VARIANCE))
+    null = many / np.sqrt(np.maximum(within_many, _LEAST_VARIANCE))
+    largest = np.ptp(null, axis=1) if is_chosen else np.abs(null - null[:, [position]]).max(axis=1)
+    extreme = int(np.sum(largest >= observed * (1 - 1e-9)))
+    return (extreme + 1) / (resamples + 1), farthest
+
+
+def _in_spreads(scores: Sequence[Floats]) -> tuple[Floats, list[int]]:
+    """All scores of an environment around 0 in units of their spread, and how many of each."""
+    pooled = np.concatenate(scores)
+    if not np.isfinite(pooled).all():
+        pooled = mid_ranks(pooled)
+    spread = np.std(pooled)
+    centred = pooled - np.mean(pooled)
+    is_flat = spread <= 1e-12 * np.abs(pooled).max()
+    return (np.zeros_like(centred) if is_flat else centred / spread), [s.size for s in scores]
+
+
+def mid_ranks(scores: Floats) -> Floats:
+    """Return the ranks of scores [runs], smallest first; equal ones share the mean of theirs."""
+    above = scores[:, None] > scores[None, :]
+    return np.sum(above + 0.5 * (scores[:, None] == scores[None, :]), axis=1)
+
+
+def verdict(p_value: float, probability: float, better: int) -> str:
+    """Return the one word for a pair: "better", "worse", "unclear" or "too few runs".
+
+    Args:
+        p_value: From `corrected`.
+        probability: P(a run of the first is better), or higher where neither is better.
+        better: 0 makes it "higher" and "lower", because neither direction is better.
+    """
+    if math.isnan(p_value):
+        return "too few runs"
+    if p_value >= SIGNIFICANCE or probability == 0.5:
+        return "unclear"
+    words = ("better", "worse") if better else ("higher", "lower")
+    return words[0] if probability > 0.5 else words[1]
 
 
 def improvement_interval(
@@ -123,6 +222,13 @@ def further_seeds(
     z_alpha, z_power = ndtri(1 - significance / 2), ndtri(power)
     needed = 2 * variance * (z_alpha + z_power) ** 2 / difference**2 + z_alpha**2 / 4
     return max(0, math.ceil(needed) - min(a.size, b.size))
+
+
+@functools.lru_cache(maxsize=16)
+def _shuffles(total: int, resamples: int, stream: int) -> NDArray[np.int32]:
+    """Random orders of `total` runs, [resamples, total]; independent for every stream."""
+    in_order = np.tile(np.arange(total, dtype=np.int32), (resamples, 1))
+    return np.random.default_rng((SEED, stream)).permuted(in_order, axis=1)
 
 
 @functools.lru_cache(maxsize=4)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from erlctl.analysis.data import Run
 from erlctl.analysis.numbers import natural
+from erlctl.errors import SpecError
+from erlctl.files import read_regular
+from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode
 
 _OWN_TO_A_RUN = re.compile(r"^seed:.*\n?", re.MULTILINE)
 _MAX_BYTES = 2**20
-_MAX_DEPTH = 16
 NAMES = frozenset({"schema", "name", "variant", "seed", "seeds"})
 
 
 def read_without_seed(path: Path) -> str:
     """Return the text of a spec without its seed, the same for all seeds; "" if unreadable."""
     try:
-        with path.open("rb") as file:
-            return _OWN_TO_A_RUN.sub("", file.read(_MAX_BYTES).decode("utf-8", "replace"))
+        return _OWN_TO_A_RUN.sub("", read_regular(path, _MAX_BYTES).decode("utf-8", "replace"))
     except OSError:
         return ""
 
@@ -32,37 +34,27 @@ def parse(text: str) -> Mapping[str, Any]:
 
     A thousand runs have few different specs, hence the cache.
     """
-    import yaml
+    from erlctl.spec.parser import parse_node
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times faster
-    try:
-        if not _is_shallow(yaml.parse(text, Loader=loader)):
-            return {}
-        document = loader(text).get_single_data()
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return {}
     fields: dict[str, Any] = {}
-    _flatten(document, "", fields, 0)
+    with suppress(SpecError):
+        _flatten(parse_node(text, "spec.yaml", []), "", fields)
     return fields
 
 
-def _is_shallow(events: Iterable[Any]) -> bool:
-    """Whether a document may be built: the C loader ends the process on deep nesting."""
-    depth = 0
-    for event in events:
-        depth += (name := type(event).__name__) in ("SequenceStartEvent", "MappingStartEvent")
-        depth -= name in ("SequenceEndEvent", "MappingEndEvent")
-        if depth > _MAX_DEPTH or name == "AliasEvent":  # an alias may stand for a billion values
-            return False
-    return True
-
-
-def _flatten(node: object, path: str, fields: dict[str, Any], depth: int) -> None:
-    if isinstance(node, dict) and depth < _MAX_DEPTH:
-        for key, value in node.items():
-            _flatten(value, f"{path}.{key}" if path else str(key), fields, depth + 1)
+def _flatten(node: Node | None, path: str, fields: dict[str, Any]) -> None:
+    """By the rules of the spec's own reader, YAML 1.2: 1:30 is a text and not a number."""
+    if isinstance(node, MapNode):
+        for key, value in node.entries:
+            _flatten(value, f"{path}.{key.text}" if path else key.text, fields)
     elif path:
-        fields[path] = node
+        fields[path] = _value(node)
+
+
+def _value(node: Node | None) -> Any:
+    if isinstance(node, ScalarNode):
+        return node.value
+    return [_value(item) for item in node.items] if isinstance(node, ListNode) else str(node)
 
 
 def differences(runs: Iterable[Run]) -> dict[str, dict[str, str]]:

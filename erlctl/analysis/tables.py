@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from erlctl.analysis import numbers
 from erlctl.analysis.aggregate import Aggregate
@@ -11,23 +10,9 @@ from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.groups import Group
 from erlctl.analysis.intervals import ALL_EQUAL, Interval
 from erlctl.analysis.numbers import natural
+from erlctl.analysis.text import TextTable as TextTable  # noqa: PLC0414 - beside its makers
 
 Number = float | int | str | None
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table of words.
-
-    Attributes:
-        title: What it shows, in a line.
-        header: Names of the columns; the first column is text, the others are numbers.
-        rows: As many fields as the header.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def score_table(block: Block, comparison: Comparison) -> TextTable:
@@ -106,7 +91,8 @@ def excluded_table(comparison: Comparison) -> TextTable:
         if score.excluded or score.note
     ]
     rows += [(path, numbers.MISSING, reason) for path, reason in comparison.skipped]
-    return TextTable("not used, or used with a remark", ("run", "variant", "reason"), tuple(rows))
+    header = ("run", "variant", "reason")
+    return TextTable("not used, or used with a remark", header, tuple(rows), [False] * len(header))
 
 
 def spec_table(comparison: Comparison) -> TextTable:
@@ -116,7 +102,8 @@ def spec_table(comparison: Comparison) -> TextTable:
     rows = tuple(
         (path, *(values[variant] for variant in variants)) for path, values in differences.items()
     )
-    return TextTable("differences between the specs", ("field", *variants), rows)
+    header = ("field", *variants)
+    return TextTable("differences between the specs", header, rows, [False] * len(header))
 
 
 def csv_rows(comparison: Comparison) -> list[Mapping[str, Number]]:

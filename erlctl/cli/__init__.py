@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import select
 import sys
@@ -14,6 +15,7 @@ from typing import NoReturn
 import click
 
 from erlctl import __version__
+from erlctl.cli.options import quiet_option
 from erlctl.errors import ErlctlError, nearest
 
 # Name -> short help; `erlctl/cli/<name>.py` holds the command. The texts stand here so that
@@ -30,13 +32,16 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "environments": "List the environments, or explain one.",
     "ls": "List runs with their status.",
     "show": "Show one run in detail.",
+    "note": "Write a note or a tag into a run.",
+    "archive": "Pack runs into one verified tar.gz.",
+    "rm": "Delete runs.",
     "doctor": "Check this installation and machine.",
     "fsck": "Check run directories for damage.",
 })
 EPILOG = """\b
 Exit codes:
   0    all that was asked for is done
-  1    an error that you can mend
+  1    an error that you can fix
   2    bad usage or a bad spec
   3    some runs failed
   4    a run diverged
@@ -91,6 +96,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
+@quiet_option
 def group() -> None:
     """Train, evaluate, compare and plot entropy- and KL-regularised RL agents from YAML specs.
 
@@ -104,7 +110,7 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code.
 
-    Errors that a user can mend are shown without a traceback; any other keeps it.
+    Errors that a user can fix are shown without a traceback; any other keeps it.
 
     Args:
         args: Arguments, those of the process if None.
@@ -118,6 +124,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(args: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of folders may be no UTF-8
     try:
         code = _invoke(args)
         if sys.stdout is not None:

@@ -40,6 +40,8 @@ KINDS = ("final", "best", "area", "steps")
               help="Put different environments and evaluation protocols together.")
 @click.option("--spec-diff/--no-spec-diff", default=True, show_default=True,
               help="Show where the specs of the variants differ.")
+@options.selection_options
+@options.quiet_option
 @options.format_option("table", "json", "csv", "markdown", "latex")
 def compare(
     paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,
@@ -50,8 +52,9 @@ def compare(
     """Say which variant is better, and how sure that is.
 
     PATH is a run, a variant, an experiment, a runs directory or a glob; also folders of
-    Stable-Baselines3, RL-Zoo, CleanRL (TensorBoard) and Spinning Up. The unit of every interval
-    and test is the run, never the episode. Runs without a score are listed with the reason.
+    Stable-Baselines3, RL-Zoo and CleanRL (TensorBoard). The unit of every interval and test is the
+    run, never the episode. Runs without a score are listed with the reason. `better` is said with
+    an error rate of 5 % over all comparisons of a table, also where the data chose the best.
 
     \b
     Examples:
@@ -64,12 +67,11 @@ def compare(
     from erlctl.analysis.comparison import compare as compare_runs
     from erlctl.analysis.comparison import nothing_usable
     from erlctl.analysis.data import find_metric
-    from erlctl.analysis.load import load
     from erlctl.analysis.scores import Scoring
 
     if (kind == "steps") != (threshold is not None):
         raise click.UsageError("--score steps and --threshold X belong together")
-    loaded = load(paths)
+    loaded = options.load_runs(paths)
     scoring = Scoring(
         metric=find_metric(metric, loaded.runs), kind=kind, at=at, last=last, threshold=threshold,
         include_unfinished=include_unfinished,
@@ -84,4 +86,4 @@ def compare(
     )
     click.echo(render.FORMATS[fmt](comparison, layout), nl=False)
     if not comparison.num_used:
-        raise nothing_usable(loaded)
+        raise nothing_usable(loaded, scoring.metric)

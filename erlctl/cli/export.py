@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from erlctl.cli import options
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="RUN...")
@@ -14,7 +16,10 @@ import click
                    "csv: one evaluations.csv and one progress.csv with the rows of all runs.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("export"), show_default=True, metavar="FOLDER",
-              help="Made anew; nothing is overwritten.")
+              help="Never a folder of runs. It may be there already, but no file and no folder of "
+                   "a run in it is overwritten.")
+@options.selection_options
+@options.quiet_option
 def export(paths: tuple[str, ...], target: str, output: Path) -> None:
     """Convert runs for other programs.
 
@@ -23,14 +28,11 @@ def export(paths: tuple[str, ...], target: str, output: Path) -> None:
       erlctl export runs/cartpole-family --to csv -o tables
       erlctl export runs/cartpole-family --to sb3 -o zoo-logs
     """
-    from erlctl.analysis.comparison import nothing_usable, with_distinct_variants
-    from erlctl.analysis.export import TARGETS
-    from erlctl.analysis.load import load
+    from erlctl.analysis.comparison import with_distinct_variants
+    from erlctl.analysis.export import export as export_runs
 
-    loaded = load(paths)
-    if not loaded.runs:
-        raise nothing_usable(loaded)
-    for path in TARGETS[target](with_distinct_variants(loaded.runs), output):
+    loaded = options.load_runs(paths)
+    for path in export_runs(with_distinct_variants(loaded.runs), target, output):
         click.echo(path)
     for path, reason in loaded.skipped:
-        click.echo(f"{path}: {reason}; not exported", err=True)
+        options.info(f"{path}: {reason}; not exported")

@@ -9,13 +9,21 @@ import csv
 import io
 import json
 import math
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from erlctl.errors import printable as printable  # noqa: PLC0414 - for all that prints
+
+if TYPE_CHECKING:
+    from erlctl.analysis.load import Loaded
+    from erlctl.runs.layout import RunPaths
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = Mapping[str, Any]
@@ -50,9 +58,82 @@ seeds_option = click.option(
 )
 
 
+_QUIET, _VARIANTS, _CONDITIONS = "erlctl.quiet", "erlctl.variants", "erlctl.conditions"
+
+
+def _remember(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def remember(context: click.Context, _: click.Parameter, value: Any) -> None:
+        context.meta[key] = context.meta.get(key) or value  # of the group or of the command
+
+    return remember
+
+
+def _remembered(key: str, default: Any) -> Any:
+    context = click.get_current_context(silent=True)
+    return context.meta.get(key, default) if context else default
+
+
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember(_QUIET),
+    help="Nothing on stderr but errors.",
+)
+
+
+def selection_options(command: Command) -> Command:
+    """Add `--variant` and `--where` to a command that finds its runs with `load_runs`."""
+    for decorate in (
+        click.option("--where", metavar="PATH=VALUE", multiple=True, expose_value=False,
+                     callback=_remember(_CONDITIONS),
+                     help="Only runs whose spec says so: --where agent.temperature=0.03; "
+                          "repeatable, all must hold."),
+        click.option("--variant", metavar="GLOB", multiple=True, expose_value=False,
+                     callback=_remember(_VARIANTS), help="Only these variants; repeatable."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def load_runs(paths: Iterable[str | Path], *, may_be_empty: bool = False) -> Loaded:
+    """Return the runs at or below `paths` that `selection_options` leave.
+
+    Args:
+        paths: As for `analysis.load.load`.
+        may_be_empty: Whether no run at all is an answer.
+
+    Raises:
+        ErlctlError: There is none (exit 1), or what is there is damaged (exit 5).
+    """
+    from erlctl.analysis.load import load
+    from erlctl.analysis.selection import Selection
+    from erlctl.runs.layout import no_run
+
+    loaded = load(paths)
+    if not loaded.runs:
+        if may_be_empty:
+            return loaded
+        raise no_run(loaded.skipped)
+    return Selection.parse(_remembered(_VARIANTS, ()), _remembered(_CONDITIONS, ())).of(loaded)
+
+
+def own_runs(paths: Iterable[str | Path]) -> list[RunPaths]:
+    """Return the run directories of ours among `load_runs`; others are named and left alone."""
+    from erlctl.runs.layout import RunPaths, no_run
+
+    loaded = load_runs(paths)
+    for path, reason in loaded.skipped:
+        info(f"{path}: {reason}")
+    foreign = [run.path for run in loaded.runs if run.source != "erlctl"]
+    for path in foreign:
+        info(f"{path}: written by another program; left alone")
+    if len(foreign) == len(loaded.runs):
+        raise no_run([])
+    return [RunPaths(run.path) for run in loaded.runs if run.source == "erlctl"]
+
+
 def info(message: str) -> None:
-    """Print a sentence for people, to stderr."""
-    click.echo(message, err=True)
+    """Print a sentence for people, to stderr; nothing with `--quiet`."""
+    if not _remembered(_QUIET, False):
+        click.echo(message, err=True)
 
 
 def echo_json(document: Mapping[str, Any]) -> None:
@@ -76,29 +157,17 @@ def echo_rows(
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from erlctl.analysis.text import TextTable, boxed
 
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE if is_terminal else None,
-        pad_edge=False, padding=(0, 2, 0, 0),
+    table = TextTable(
+        title or "", tuple(name.replace("_", " ") for name in columns),
+        tuple(tuple(_cell(row[name]) for name in columns) for row in rows),
+        [any(_is_number(row[name]) for row in rows) for name in columns],
     )
-    for name in columns:
-        is_number = any(_is_number(row[name]) for row in rows)
-        table.add_column(
-            name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[name])) for name in columns))
-    if is_terminal:
-        Console(highlight=False).print(table)
-        return
-    # Wide enough that no line is ever broken: scripts read lines.
-    text = io.StringIO()
-    Console(file=text, width=10_000, highlight=False, no_color=True).print(table)
-    click.echo("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()), nl=False)
+    width = shutil.get_terminal_size().columns if is_terminal else None
+    click.echo(boxed(table, width=width, color=is_terminal and "NO_COLOR" not in os.environ,
+                     rule=is_terminal))
 
 
 def _json(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> None:
@@ -119,39 +188,8 @@ def _csv(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> None
     click.echo(text.getvalue(), nl=False)
 
 
-def _markdown(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> None:
-    if title:
-        click.echo(f"**{title}**\n")
-    cells = [[_cell(row[name]).replace("|", "\\|") for name in columns] for row in rows]
-    rule = ["---:" if any(_is_number(row[name]) for row in rows) else "---" for name in columns]
-    for line in ([name.replace("_", " ") for name in columns], rule, *cells):
-        click.echo(f"| {' | '.join(line)} |")
-
-
-_LATEX = str.maketrans({
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
-})
-
-
-def _latex(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> None:
-    is_number = [any(_is_number(row[name]) for row in rows) for name in columns]
-    header = [name.replace("_", " ") for name in columns]
-    if title:
-        click.echo(f"% {title}")
-    click.echo(f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in is_number)}}}")
-    click.echo("\\toprule")
-    for index, line in enumerate([header, *([_cell(row[n]) for n in columns] for row in rows)]):
-        click.echo(" & ".join(cell.translate(_LATEX) for cell in line) + r" \\")
-        if index == 0:
-            click.echo("\\midrule")
-    click.echo("\\bottomrule\n\\end{tabular}")
-
-
 FORMATS: Mapping[str, Callable[[Sequence[Row], Sequence[str], str | None], None]] = (
-    MappingProxyType({
-        "table": _table, "json": _json, "csv": _csv, "markdown": _markdown, "latex": _latex,
-    })
+    MappingProxyType({"table": _table, "json": _json, "csv": _csv})
 )
 
 
@@ -170,7 +208,7 @@ def _cell(value: object) -> str:
         return ", ".join(f"{key}={_cell(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_cell, value))
-    return str(value)
+    return printable(str(value))
 
 
 def _json_value(value: Any) -> Any:

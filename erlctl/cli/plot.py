@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from erlctl.cli import options
+
 if TYPE_CHECKING:
     from erlctl.analysis.load import Loaded
     from erlctl.analysis.scores import Scoring
@@ -103,6 +105,7 @@ KINDS: Mapping[str, Draw] = {
 @click.option("--title", help="Heading instead of the usual one.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="PNG, SVG or PDF by its name (default: KIND.png).")
+@options.selection_options
 @click.option("--terminal", is_flag=True, help="Draw curves in the terminal instead.")
 def plot(
     paths: tuple[str, ...], kind: str, metric: str, at: int | None, last: int, style: str,
@@ -119,19 +122,17 @@ def plot(
         erlctl plot runs/* --kind aggregate --style slides -o scores.png
         erlctl plot runs/family --terminal
     """
-    from erlctl.analysis.comparison import nothing_usable, with_distinct_variants
+    from erlctl.analysis.comparison import with_distinct_variants
     from erlctl.analysis.data import find_metric
     from erlctl.analysis.figures import save
-    from erlctl.analysis.load import Loaded, load
+    from erlctl.analysis.load import Loaded
     from erlctl.analysis.scores import Scoring
 
     if terminal and (kind != "curves" or output is not None):
         raise click.UsageError("--terminal draws curves and writes no file")
     target = output or Path(f"{kind}.png")
     save.check_name(target)
-    found = load(paths)
-    if not found.runs:
-        raise nothing_usable(found)
+    found = options.load_runs(paths)
     loaded = Loaded(with_distinct_variants(found.runs), found.skipped)
     scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
     if terminal:

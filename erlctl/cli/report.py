@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from erlctl.cli import options
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -20,6 +22,7 @@ import click
 @click.option("--reference", "references", multiple=True, metavar="ENV=LOW,HIGH",
               help="As for compare.")
 @click.option("--force", is_flag=True, help="As for compare.")
+@options.selection_options
 @click.option("--title", help="Heading (default: the names of the experiments).")
 def report(
     paths: tuple[str, ...], output: Path, metric: str, at: int | None, last: int,
@@ -36,15 +39,12 @@ def report(
     """
     from erlctl.analysis import references as reference_scores
     from erlctl.analysis import report as page
-    from erlctl.analysis.comparison import compare, nothing_usable
+    from erlctl.analysis.comparison import compare
     from erlctl.analysis.data import find_metric
-    from erlctl.analysis.load import load
     from erlctl.analysis.scores import Scoring
     from erlctl.errors import ErlctlError
 
-    loaded = load(paths)
-    if not loaded.runs:
-        raise nothing_usable(loaded)
+    loaded = options.load_runs(paths)
     scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
     comparison = compare(loaded, scoring, baseline=baseline, force=force,
                          references=reference_scores.parse(references))

@@ -14,6 +14,7 @@ import click
 
 from erlctl.cli import options
 from erlctl.errors import ErlctlError
+from erlctl.files import read_regular
 
 _NUM_EVALUATIONS = 5
 _MAX_SPEC_BYTES = 1 << 20
@@ -29,18 +30,24 @@ def show(run: Path, fmt: str) -> None:
     Example:
       erlctl show runs/quickstart/dqn/seed-0
     """
-    report = _report(_only_run(run))
+    report = _report(only_run(run))
     if fmt == "json":
         options.echo_json(report)
         return
     for title, lines in _sections(report):
         click.echo(click.style(title, bold=True))
         for line in lines:
-            click.echo(f"  {_printable(line)}")
+            click.echo(f"  {options.printable(line)}")
 
 
-def _only_run(path: Path) -> Any:
-    from erlctl.runs.layout import find_runs
+def only_run(path: Path) -> Any:
+    """Return the one run at `path`.
+
+    Raises:
+        BadParameter: There are several.
+        ErlctlError: There is none.
+    """
+    from erlctl.runs.layout import find_runs, no_run
 
     found = find_runs([path])
     if len(found.runs) == 1:
@@ -49,11 +56,11 @@ def _only_run(path: Path) -> Any:
         listed = "\n".join(f"  {paths.root}" for paths in found.runs[:10])
         raise click.BadParameter(f"{path} holds {len(found.runs)} runs, name one:\n{listed}",
                                  param_hint="RUN")
-    reason = found.skipped[0][1] if found.skipped else "no run directory here"
-    raise click.BadParameter(f"{path}: {reason}", param_hint="RUN")
+    raise no_run(found.skipped)
 
 
 def _report(paths: Any) -> dict[str, Any]:
+    from erlctl.runs import notes
     from erlctl.runs.layout import read_run_json
     from erlctl.runs.summary import evaluation_means, summarise
 
@@ -63,6 +70,7 @@ def _report(paths: Any) -> dict[str, Any]:
     return {
         **summary,
         "updated": facts.get("updated"),
+        "notes": notes.read_or_none(paths)["notes"],
         "evaluations": [
             {"step": int(step), "return_mean": float(mean)}
             for step, mean in list(zip(steps, returns, strict=True))[-_NUM_EVALUATIONS:]
@@ -135,8 +143,7 @@ def _bytes(path: Path) -> int:
 
 def _text(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_SPEC_BYTES).decode("utf-8", "replace")
+        return read_regular(path, _MAX_SPEC_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -152,6 +159,11 @@ def _sections(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         f"updated      {report['updated'] or '?'}",
         *(f"problem      {problem}" for problem in report["problems"]),
     ]
+    if report["tags"] or report["notes"]:
+        yield "notes", [
+            *(f"{entry.get('time', '?')}  {entry['text']}" for entry in report["notes"]),
+            *([f"tags: {', '.join(report['tags'])}"] if report["tags"] else []),
+        ]
     if report["evaluations"]:
         yield "evaluations", [
             f"step {row['step']:>9}  mean return {row['return_mean']:.6g}"
@@ -174,8 +186,3 @@ def _attempt(attempt: Mapping[str, Any]) -> str:
     outcome = attempt.get("outcome") or "?"
     return f"{attempt.get('started', '?')} .. {ended}  step {steps}  {outcome} " \
            f"on {attempt.get('host', '?')}"
-
-
-def _printable(line: str) -> str:
-    """Return a line without control characters: a colleague's folder must not steer a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

@@ -122,7 +122,7 @@ def _evaluation(state: RunState, event: Mapping[str, Any]) -> str:
     state.last_return = event["return_mean"]
     return (
         f"step {state.step}: evaluation return {event['return_mean']:.1f} "
-        f"+- {event['return_std']:.1f} over {event['episodes']} episodes"
+        f"(standard deviation {event['return_std']:.1f} over {event['episodes']} episodes)"
     )
 
 

@@ -23,6 +23,7 @@ _UNHEARD = contextlib.suppress(OSError)
 _LINE_SECONDS = 10.0  # between two plain lines of progress
 _FRAME_SECONDS = 0.2
 _BAR_WIDTH = 24
+_OTHER_COLUMNS, _LEAST_LABEL = 72, 16  # bar, steps, speed, time left, return
 
 
 class PlainDisplay:
@@ -100,7 +101,7 @@ class LiveDisplay:
         table = Table.grid(padding=(0, 2), expand=False)
         # The terminal's height is the limit: a taller table cannot be redrawn in place.
         for state in self._board.active[:max(self._console.height - 4, 1)]:
-            table.add_row(*_row(state))
+            table.add_row(*_row(state, max(self._console.width - _OTHER_COLUMNS, _LEAST_LABEL)))
         return Group(table, self._overall())
 
     def _overall(self) -> Table:
@@ -117,12 +118,14 @@ class LiveDisplay:
         return table
 
 
-def _row(state: RunState) -> tuple[Any, ...]:
+def _row(state: RunState, width: int) -> tuple[Any, ...]:
+    # Names of runs differ at their ends, so a narrow terminal cuts them at the front.
+    label = state.label if len(state.label) <= width else f"…{state.label[1 - width:]}"
     if state.phase != "training":
-        return Text(state.label), "", state.phase, "", "", ""
+        return Text(label), "", state.phase, "", "", ""
     left = state.seconds_left
     return (
-        Text(state.label),
+        Text(label),
         ProgressBar(total=max(state.total_steps, 1), completed=state.step, width=_BAR_WIDTH),
         f"{state.step}/{state.total_steps}",
         f"{state.steps_per_second:.0f}/s",

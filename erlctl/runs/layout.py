@@ -13,20 +13,28 @@ import glob
 import json
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from erlctl.errors import DamagedError, ErlctlError
+from erlctl.files import NOT_REGULAR, read_regular
 from erlctl.runs.lock import is_held
 
 STATUSES = ("pending", "running", "complete", "failed", "interrupted", "diverged")
 RUN_JSON_SCHEMA = 1
+NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE = (
+    "no such file or directory", "nothing matches", "no run directory here"
+)
+_A_LINK = "symbolic link; name its target itself"
+_MAX_LISTED = 5
 
 _SEED_FOLDER = re.compile(r"seed-(\d+)")
 _MOVED_ASIDE = re.compile(r"seed-\d+\.\d{8}T\d{6}Z.*")
 _LEVELS_BELOW_RUNS_DIR = 3  # name / variant / seed
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", re.IGNORECASE)
+_MAX_NAME_LETTERS = 255  # of a folder: a longer name in run.json is not that of a run
 _MAX_RUN_JSON_BYTES = 16 * 2**20  # ours are a few KB; a colleague's folder may hold anything
 
 
@@ -107,6 +115,11 @@ class RunPaths:
         return self.root / "policy"
 
     @property
+    def notes(self) -> Path:
+        """What people said about the run; see `runs.notes`."""
+        return self.root / "notes.json"
+
+    @property
     def lock(self) -> Path:
         """Held while a process writes here."""
         return self.root / ".lock"
@@ -156,7 +169,7 @@ def find_runs(paths: Iterable[str | Path]) -> FoundRuns:
     for path in _expand(paths, found):
         fresh: list[RunPaths] = []
         if not _collect(path, _LEVELS_BELOW_RUNS_DIR, fresh, found, is_given=True):
-            found.skipped.append((path, "no run directory here"))
+            found.skipped.append((path, NO_RUN_HERE))
         for run in fresh:
             real = os.path.realpath(run.root)
             if real not in seen:
@@ -165,18 +178,29 @@ def find_runs(paths: Iterable[str | Path]) -> FoundRuns:
     return found
 
 
+def no_run(skipped: Sequence[tuple[Path, str]]) -> ErlctlError:
+    """Return the error for paths below which no run was found: exit 1, or 5 where data are hurt."""
+    lines = [f"  {path}: {reason}" for path, reason in skipped[:_MAX_LISTED]]
+    if len(skipped) > _MAX_LISTED:
+        lines.append(f"  ... and {len(skipped) - _MAX_LISTED} more")
+    absent = (NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE, _A_LINK)
+    kind = ErlctlError if all(reason in absent for _, reason in skipped) else DamagedError
+    return kind("\n".join(["no run found", *lines]),
+                fix="name a run, a variant, an experiment or a runs directory")
+
+
 def _expand(paths: Iterable[str | Path], found: FoundRuns) -> Iterator[Path]:
     for path in paths:
         text = os.fspath(path)
         if os.path.lexists(text):
             yield Path(text)
         elif glob.has_magic(text):
-            matches = sorted(glob.glob(text), key=_natural)  # noqa: PTH207 - may be absolute
+            matches = sorted(glob.glob(text), key=natural)  # noqa: PTH207 - may be absolute
             if not matches:
-                found.skipped.append((Path(text), "nothing matches"))
+                found.skipped.append((Path(text), NOTHING_MATCHES))
             yield from map(Path, matches)
         else:
-            found.skipped.append((Path(text), "no such file or directory"))
+            found.skipped.append((Path(text), NOT_THERE))
 
 
 def _collect(
@@ -194,7 +218,7 @@ def _collect(
         return False
     try:
         with os.scandir(path) as entries:
-            children = sorted(entries, key=lambda entry: _natural(entry.name))
+            children = sorted(entries, key=lambda entry: natural(entry.name))
     except OSError as error:
         found.skipped.append((path, error.strerror or str(error)))
         return True
@@ -214,7 +238,7 @@ def _collect_children(
             has_any = True
         elif entry.is_symlink():
             if entry.is_dir():  # may point anywhere: only what was named by the user is followed
-                found.skipped.append((child, "symbolic link; name its target itself"))
+                found.skipped.append((child, _A_LINK))
                 has_any = True
         elif entry.is_dir():
             if _collect(child, levels - 1, runs, found):
@@ -222,7 +246,7 @@ def _collect_children(
             else:
                 foreign.append(child)
     if has_any:  # else the folder as a whole is reported, by whoever looked into it
-        found.skipped.extend((child, "no run directory here") for child in foreign)
+        found.skipped.extend((child, NO_RUN_HERE) for child in foreign)
     return has_any
 
 
@@ -233,12 +257,6 @@ def _is_run(path: Path, name: str, *, is_given: bool) -> bool:
     if _SEED_FOLDER.fullmatch(name):
         return has_run_json or has_spec
     return is_given and has_run_json and has_spec
-
-
-def _natural(text: str) -> list[tuple[int, int | str]]:
-    """Sort key that puts seed-2 before seed-10."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
 
 
 def read_run_json(paths: RunPaths) -> dict[str, Any]:
@@ -265,32 +283,63 @@ def read_run_json(paths: RunPaths) -> dict[str, Any]:
         facts.update(status="interrupted", reason=problem, problem=problem)
     if facts["status"] == "running" and not is_held(paths.lock):
         facts.update(status="interrupted", reason="the process ended without saying why")
-    for key, value in _names_from_folders(paths.root).items():
-        facts.setdefault(key, value)
+    for key, (value, is_sound) in _names_from_folders(paths.root).items():
+        if not is_sound(facts.get(key)):
+            facts[key] = value
     return facts
 
 
 def load_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a regular file of reasonable size.
+    """Return the JSON object in a regular file of reasonable size, as text that can be printed.
 
     Raises:
         OSError: It is not there or cannot be read.
         ValueError: It holds something else.
     """
-    status = os.lstat(path)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_RUN_JSON_BYTES:
-        raise ValueError(f"expected a regular file of at most {_MAX_RUN_JSON_BYTES} bytes")
-    loaded = json.loads(path.read_bytes())
+    try:
+        loaded = json.loads(read_regular(path, _MAX_RUN_JSON_BYTES))
+    except OSError as error:
+        if error.errno not in NOT_REGULAR:
+            raise
+        raise ValueError(error.strerror) from error
     if not isinstance(loaded, dict):
         raise ValueError(f"expected an object, got {type(loaded).__name__}")
-    return loaded
+    return {str(_printable(key)): _printable(value) for key, value in loaded.items()}
 
 
-def _names_from_folders(root: Path) -> dict[str, Any]:
-    absolute = root.absolute()
+def _printable(value: Any) -> Any:
+    """Half a surrogate pair, which JSON can hold and no output can take, becomes its escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_printable(key)): _printable(item) for key, item in value.items()}
+    return value
+
+
+def _names_from_folders(root: Path) -> dict[str, tuple[Any, Callable[[object], bool]]]:
+    """What the folders say, and whether a value in run.json may stand in its place."""
+    absolute = Path(os.fsencode(root.absolute()).decode("utf-8", "backslashreplace"))
     match = _SEED_FOLDER.match(absolute.name)
     return {
-        "name": absolute.parent.parent.name,
-        "variant": absolute.parent.name,
-        "seed": int(match.group(1)) if match else None,
+        "name": (absolute.parent.parent.name, _is_name),
+        "variant": (absolute.parent.name, _is_name),
+        "seed": (int(match.group(1)) if match else None, lambda seed: whole(seed) is not None),
     }
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME_LETTERS
+
+
+def whole(value: object) -> int | None:
+    """Return a count or a seed, None for all that damaged or foreign files hold in its place."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return value if is_whole else None  # type: ignore[return-value]
+
+
+def natural(text: str) -> list[tuple[int, float, str]]:
+    """Return a sort key that puts seed-2 before seed-10, 0.03 before 0.1 and 1e-05 before both."""
+    parts = enumerate(_NUMBER.split(text))
+    return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in parts if part]

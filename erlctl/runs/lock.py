@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from erlctl.errors import ErlctlError, RunBusyError
+from erlctl.files import read_regular
 
 _UNKNOWN = {"pid": "?", "host": "?", "since": "?"}
 _PATIENCE_SECONDS = 0.3  # readers probe with a shared lock for microseconds; do not fail for those
@@ -27,7 +28,7 @@ _PATIENCE_SECONDS = 0.3  # readers probe with a shared lock for microseconds; do
 def is_held(path: Path) -> bool:
     """Return whether a living process holds the lock file `path`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe blocks
     except OSError:
         return False
     try:
@@ -43,9 +44,8 @@ def is_held(path: Path) -> bool:
 def read_holder(path: Path) -> dict[str, Any]:
     """Return what the last holder wrote into the lock file; empty if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            holder = json.loads(file.read(65536))
-    except (OSError, ValueError):
+        holder = json.loads(read_regular(path, 65536))
+    except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -8,9 +8,11 @@ from contextlib import suppress
 
 from erlctl import spec
 from erlctl.errors import DamagedError, ErlctlError, SpecChangedError
+from erlctl.files import read_regular
 from erlctl.runs import store
 from erlctl.runs.layout import RunPaths
 from erlctl.spec.schema import RunSpec
+from erlctl.spec.source import MAX_BYTES
 
 
 def difference(run: RunSpec, paths: RunPaths) -> str | None:
@@ -58,7 +60,7 @@ def settle(run: RunSpec, paths: RunPaths) -> str:
 
 def _read(paths: RunPaths) -> str | None:
     try:
-        return paths.spec.read_text(encoding="utf-8")
+        return read_regular(paths.spec, MAX_BYTES).decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

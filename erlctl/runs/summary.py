@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erlctl.runs.layout import RunPaths, read_run_json
+from erlctl.runs.layout import RunPaths, read_run_json, whole
+from erlctl.runs.notes import read_or_none
 from erlctl.runs.tables import read_table
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +34,8 @@ class RunSummary:
         updated: When run.json last changed, UTC; None where unknown.
         reason: Why the status is what it is, "" where it needs no word.
         problems: What could not be read.
+        tags: From notes.json.
+        source: Which program wrote it.
     """
 
     path: str
@@ -48,6 +52,8 @@ class RunSummary:
     updated: datetime | None
     reason: str
     problems: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source: str = "erlctl"
 
 
 def summarise(paths: RunPaths) -> RunSummary:
@@ -61,23 +67,24 @@ def summarise(paths: RunPaths) -> RunSummary:
         status=str(facts["status"]),
         name=str(facts.get("name") or ""),
         variant=str(facts.get("variant") or ""),
-        seed=_whole(facts.get("seed")),
+        seed=whole(facts.get("seed")),
         algorithm=text_of(facts.get("algorithm")),
         environment=text_of(facts.get("environment")),
         step=_step(facts, steps),
-        total_steps=_whole(facts.get("total_steps")),
+        total_steps=whole(facts.get("total_steps")),
         last_return=_finite(returns[-1]) if len(returns) else None,
         best_return=max((value for value in map(_finite, returns) if value is not None),
                         default=None),
         updated=parse_time(facts.get("updated")),
         reason=str(facts.get("reason") or ""),
         problems=tuple(problems),
+        tags=tuple(read_or_none(paths)["tags"]),
     )
 
 
 def evaluation_means(paths: RunPaths) -> tuple[Floats, Floats, list[str]]:
     """Return the steps [k] and mean returns [k] of the evaluations, and what was unreadable."""
-    if not paths.evaluations.exists():
+    if not os.path.lexists(paths.evaluations):
         return np.empty(0), np.empty(0), []
     table = read_table(paths.evaluations)
     if not {"step", "return"} <= set(table.columns):
@@ -90,9 +97,9 @@ def evaluation_means(paths: RunPaths) -> tuple[Floats, Floats, list[str]]:
 
 def _step(facts: Mapping[str, Any], evaluated: Floats) -> int | None:
     """The newest evaluation may be newer than run.json, which changes at checkpoints."""
-    known = _whole(facts.get("step"))
+    known = whole(facts.get("step"))
     finite = evaluated[np.isfinite(evaluated)]
-    newest = int(finite.max()) if len(finite) else None
+    newest = whole(int(finite.max())) if len(finite) else None
     return max((step for step in (known, newest) if step is not None), default=None)
 
 
@@ -112,10 +119,6 @@ def parse_time(value: object) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _finite(value: float) -> float | None:

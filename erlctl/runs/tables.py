@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erlctl.files import read_regular
 from erlctl.runs.append import AppendOnlyFile
 
 PROGRESS_HEAD = ("step", "updates", "episodes", "return_mean", "return_std", "length_mean", "loss")
@@ -136,16 +135,11 @@ def read_table(path: Path, columns: Collection[str] | None = None) -> Table:
     """
     problems: list[str] = []
     try:
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode):  # a link may point anywhere, a pipe may never end
-            return Table(problems=[f"{path.name}: not a regular file; not read"])
-        if status.st_size > _MAX_TABLE_BYTES:
-            return Table(problems=[f"{path.name}: {status.st_size} bytes, too large; not read"])
-        if status.st_size == 0:
-            return Table()
-        data = Path(path).read_bytes()
+        data = read_regular(path, _MAX_TABLE_BYTES)
     except OSError as error:
-        return Table(problems=[f"{path.name}: {error.strerror}"])
+        return Table(problems=[f"{path.name}: {error.strerror}; not read"])
+    if not data:
+        return Table()
     text = _whole_lines(data, path.name, problems)
     preamble, text = text.split("\n", 1) if text.startswith("#") else ("", text)
     header, _, body = text.partition("\n")

@@ -72,7 +72,7 @@ def load_run(path: str | Path) -> RunSpec:
     Raises:
         SpecError: Every mistake, sorted by position.
     """
-    return parse_run(read_bytes(path), source_name(path))
+    return parse_run(read_bytes(path, is_regular=True), source_name(path))
 
 
 def parse_run(data: bytes, source: str) -> RunSpec:

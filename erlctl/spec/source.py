@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from erlctl.errors import SpecError, nearest
+from erlctl.files import read_regular
 from erlctl.spec.nodes import Where
 
 MAX_BYTES = 1 << 20
@@ -17,8 +18,12 @@ def source_name(path: str | Path) -> str:
     return "<stdin>" if str(path) == STDIN else str(path)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, *, is_regular: bool = False) -> bytes:
     """Return the bytes of a spec file, or of standard input for `-`.
+
+    Args:
+        path: The file; it may be a pipe.
+        is_regular: Whether it must be a regular file, as in a run directory.
 
     Raises:
         SpecError: There is no such file, it cannot be read, or it is larger than a spec can be.
@@ -28,6 +33,8 @@ def read_bytes(path: str | Path) -> bytes:
         # A pipe has no size beforehand, so never more than the limit is read, whatever it is.
         if str(path) == STDIN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        elif is_regular:
+            data = read_regular(path, MAX_BYTES)
         else:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)

@@ -154,3 +154,10 @@ def test_seeds_and_environments_alone_are_no_difference(runs_dir):
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "a: &x [1]\nb: [*x, *x]\n"])
 def test_specs_that_are_too_deep_or_hold_aliases_are_not_built(text):
     assert specs.parse(text) == {}
+
+
+def test_a_table_is_read_without_an_argument_or_by_columns(runs_dir):
+    synthetic.write_run(runs_dir)
+    (run,) = load([runs_dir]).runs
+    assert {"step", "return", "length"} <= set(run.read_evaluation()[0])
+    assert set(run.read_progress(["step", "loss"])[0]) == {"step", "loss"}

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from erlctl.analysis import numbers, render
+from erlctl.analysis import numbers, render, text
 from erlctl.analysis.comparison import compare
 from erlctl.analysis.load import load
 from erlctl.analysis.scores import Scoring
@@ -93,8 +93,8 @@ def test_latex_is_escaped_and_its_braces_are_balanced(comparison):
 
 
 def test_latex_writes_a_minus_sign():
-    assert render._latex("[-1.5, -0.5]") == "[$-$1.5, $-$0.5]"
-    assert render._latex("CartPole-v1") == "CartPole-v1"
+    assert text.latex("[-1.5, -0.5]") == "[$-$1.5, $-$0.5]"
+    assert text.latex("CartPole-v1") == "CartPole-v1"
 
 
 def test_one_row_per_environment_on_request(runs_dir):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
-from hypothesis import strategies as st
 
 from erlctl.analysis import significance
 
@@ -56,19 +52,6 @@ def test_smallest_p_is_that_of_complete_separation(num_a, num_b, p):
     a, b = np.arange(num_a) + 100.0, np.arange(float(num_b))
     assert significance.smallest_p(num_a, num_b) == pytest.approx(p)
     assert significance.permutation_test(a, b) == pytest.approx(p)
-
-
-def test_holm_equals_its_definition_and_keeps_what_cannot_be_tested():
-    adjusted = significance.holm([0.01, 0.04, math.nan, 0.03])
-    np.testing.assert_allclose(adjusted, [0.03, 0.06, np.nan, 0.06])
-
-
-@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values):
-    adjusted = significance.holm(p_values)
-    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
-    order = np.argsort(p_values)
-    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
 
 
 @pytest.mark.parametrize("num_runs", [5, 10])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 
 import numpy as np
@@ -78,20 +77,6 @@ def test_a_damaged_evaluations_file_is_said_and_not_fatal(tmp_path, content):
     (write_zoo(tmp_path) / "evaluations.npz").write_bytes(content)
     (run,) = load([tmp_path]).runs
     assert run.table_problems("evaluation")
-
-
-def test_spinning_ups_progress_is_read(tmp_path):
-    folder = tmp_path / "ddpg" / "ddpg_s7"
-    folder.mkdir(parents=True)
-    config = {"exp_name": "ddpg", "seed": 7, "env_name": "Pendulum-v1"}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "progress.txt").write_text(
-        "Epoch\tAverageEpRet\tTotalEnvInteracts\tTime\tAverageTestEpRet\n"
-        "0\t-900\t4000\t3.5\t-800\n1\t-500\t8000\t7.5\t-300\n2\t-40")
-    (run,) = load([tmp_path]).runs
-    assert (run.variant, run.seed, run.environment) == ("ddpg", 7, "Pendulum-v1")
-    np.testing.assert_allclose(run.curve(data.RETURN), [[4000, 8000], [-800, -300]])
-    assert "torn" in run.table_problems("progress")[0]
 
 
 def test_cleanrls_event_files_are_read(tmp_path):
@@ -176,15 +161,3 @@ def test_stable_baselines3s_logger_is_preferred_to_single_episodes(tmp_path):
     (run,) = load([tmp_path]).runs
     np.testing.assert_allclose(run.curve(data.METRICS["return_mean"]), [[1000, 2000], [10, 20]])
     np.testing.assert_allclose(run.curve(data.METRICS["loss"]), [[1000], [0.5]])
-
-
-@pytest.mark.parametrize("config", ["", "[1]", "{", '{"seed": "x"}'])
-def test_a_damaged_spinning_up_config_is_not_fatal(tmp_path, config):
-    folder = tmp_path / "ddpg_s7"
-    folder.mkdir()
-    (folder / "config.json").write_text(config)
-    (folder / "progress.txt").write_text(
-        "Epoch\tAverageEpRet\tTotalEnvInteracts\n0\t1\t4000\nbroken\n1\t2\t8000\n")
-    (run,) = load([tmp_path]).runs
-    assert (run.variant, run.seed, run.environment) == ("ddpg", 7, "unknown environment")
-    assert run.table_problems("progress") == ["progress.txt: 1 damaged lines left out"]

@@ -82,3 +82,10 @@ def test_area_bridges_gaps_and_needs_two_points():
 def test_steps_to_threshold_is_the_first_step_at_or_above(threshold, expected):
     steps, values = np.array([10.0, 20.0, 30.0]), np.array([1.0, 5.0, 3.0])
     assert statistics.steps_to_threshold(steps, values, threshold) == expected
+
+
+@pytest.mark.parametrize("name", ["trapz", "trapezoid"])
+def test_the_area_needs_no_function_that_some_numpy_lacks(monkeypatch, name):
+    monkeypatch.delattr(np, name, raising=False)
+    steps, values = np.array([0.0, 1, 3]), np.array([0.0, 2, 4])
+    assert statistics.area_under_curve(steps, values) == pytest.approx((1 + 6) / 3)

@@ -59,8 +59,7 @@ def test_a_threshold_belongs_to_steps(family):
     assert erlctl("compare", family, "--threshold", "3").code == 2
 
 
-def test_nothing_usable_is_damaged_data(tmp_path, runs_dir):
-    assert erlctl("compare", tmp_path / "missing").code == 5
+def test_runs_without_a_score_are_damaged_data(runs_dir):
     synthetic.write_run(runs_dir, status="failed", reason="boom")
     result = erlctl("compare", runs_dir)
     assert result.code == 5

@@ -27,7 +27,3 @@ def test_an_export_is_never_overwritten(runs_dir, tmp_path):
 
 def test_a_target_must_be_named(runs_dir):
     assert erlctl("export", runs_dir).code == 2
-
-
-def test_no_run_is_damaged_data(tmp_path):
-    assert erlctl("export", tmp_path, "--to", "csv").code == 5

@@ -61,22 +61,7 @@ def test_csv_reads_back(show):
     assert rows[1]["n"] == ""
 
 
-def test_markdown_escapes_bars_and_aligns_numbers(show):
-    lines = show("markdown", title="Title").splitlines()
-    assert lines[0] == "**Title**"
-    assert lines[2] == "| id | mean return | n | ok | hidden |"
-    assert lines[3] == "| --- | ---: | ---: | --- | --- |"
-    assert lines[5] == r"| a\|b_& | nan | - | no | a=1 |"
-
-
-def test_latex_escapes_its_special_characters(show):
-    text = show("latex", title="Title")
-    assert text.startswith("% Title\n\\begin{tabular}{lrrll}\n\\toprule\n")
-    assert r"a|b\_\& & nan & - & no & a=1 \\" in text
-    assert text.endswith("\\bottomrule\n\\end{tabular}\n")
-
-
-def test_talk_goes_to_stderr(capsys):
+def test_information_goes_to_stderr(capsys):
     options.info("hello")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")

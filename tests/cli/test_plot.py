@@ -59,8 +59,8 @@ def test_refusals_say_what_to_do(family, arguments, code, said):
     assert said in result.err
 
 
-def test_a_path_without_runs_is_damaged_data(tmp_path):
-    assert erlctl("plot", tmp_path).code == 5
+def test_a_path_without_runs_is_an_error_of_the_user(tmp_path):
+    assert erlctl("plot", tmp_path).code == 1
 
 
 def test_tensorflow_is_never_imported(family, tmp_path):

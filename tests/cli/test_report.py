@@ -32,5 +32,5 @@ def test_a_folder_that_does_not_exist_is_said(runs_dir, tmp_path):
     assert "No such file" in result.err
 
 
-def test_no_run_is_damaged_data(tmp_path):
-    assert erlctl("report", tmp_path).code == 5
+def test_no_run_is_an_error_of_the_user(tmp_path):
+    assert erlctl("report", tmp_path).code == 1

@@ -56,7 +56,8 @@ def test_several_runs_are_refused_with_their_names(runs_dir):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    assert erlctl("show", tmp_path).code == 2
+    result = erlctl("show", tmp_path)
+    assert (result.code, str(tmp_path) in result.err) == (1, True)
 
 
 def test_control_characters_of_a_foreign_folder_do_not_reach_the_terminal(runs_dir):

@@ -6,6 +6,7 @@ import io
 import signal
 
 import pytest
+from rich.console import Console
 
 from erlctl.launch import display
 from erlctl.launch.board import Board, RunState, duration
@@ -43,7 +44,7 @@ def end(status, **facts):
         ({"event": "compiling", "run": LABEL}, "compiling"),
         ({"event": "message", "run": LABEL, "text": "resumed from step 500"},
          "resumed from step 500"),
-        (EVALUATION, "step 500: evaluation return 87.3 +- 4.1 over 20 episodes"),
+        (EVALUATION, "step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)"),
         (end("complete", step=1000, seconds=12.2), "complete at step 1000 after 12s"),
         (end("failed", step=3, seconds=1.0, reason="it broke"),
          "failed at step 3 after 1.0s: it broke"),
@@ -103,7 +104,7 @@ def test_off_terminal_every_line_is_plain(monkeypatch):
         show({"event": "refresh"})
     assert stream.getvalue().splitlines() == [
         "two runs",
-        f"{LABEL}: step 500: evaluation return 87.3 +- 4.1 over 20 episodes",
+        f"{LABEL}: step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)",
     ]
 
 
@@ -171,3 +172,16 @@ def test_a_closed_terminal_does_not_end_the_batch(monkeypatch, term):
         show.say("hello")
         show(EVALUATION)
         show(tick(700))
+
+
+@pytest.mark.parametrize("width", [72, 200])
+def test_names_that_differ_at_their_ends_stay_different_on_a_narrow_terminal(width):
+    labels = [f"experiment/munchausen_dqn,temperature={t}/seed-{s}" for t in (0.03, 0.3)
+              for s in (0, 1)]
+    show = display.LiveDisplay([(label, 100) for label in labels], io.StringIO())
+    show._console = Console(file=io.StringIO(), width=width, height=40)
+    for state in show._board.runs.values():
+        state.phase = "training"
+    show._console.print(show._render())
+    lines = show._console.file.getvalue().splitlines()
+    assert len({line.split()[0] for line in lines[:4]}) == 4

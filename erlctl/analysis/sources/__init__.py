@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from erlctl.analysis.data import Run
-from erlctl.analysis.sources import spinningup, stable_baselines3, tensorboard
+from erlctl.analysis.sources import stable_baselines3, tensorboard
 
 Reader = Callable[[Path, list[str]], Run | None]
-READERS: tuple[Reader, ...] = (
-    stable_baselines3.read_folder, spinningup.read_folder, tensorboard.read_folder,
-)
+READERS: tuple[Reader, ...] = (stable_baselines3.read_folder, tensorboard.read_folder)
 _MAX_LEVELS = 5
 _MAX_FOLDERS = 20_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-_SEED = re.compile(r"(?P<rest>.*?)(?:[-_.]?(?:seed|s)[-_=]?(?P<seed>\d+))$", re.IGNORECASE)
-_NUMBER = re.compile(r"(?P<rest>.*?)[-_](?P<number>\d+)$")
+_SEED = re.compile(r"(?P<rest>.*?)(?:[-_.]?(?:seed|s)[-_=]?(?P<seed>\d{1,18}))$", re.IGNORECASE)
+_NUMBER = re.compile(r"(?P<rest>.*?)[-_](?P<number>\d{1,18})$")
 
 
 def split_seed(name: str) -> tuple[str, int | None]:

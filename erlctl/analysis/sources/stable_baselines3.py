@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from erlctl.analysis.data import UNKNOWN, Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run, in_memory
 from erlctl.analysis.sources import naming
+from erlctl.files import open_regular, read_regular
 from erlctl.runs import tables
+from erlctl.runs.layout import whole
 
 _MAX_BYTES = 512 * 2**20
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
@@ -39,7 +42,8 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
         path=folder, source="stable-baselines3", experiment="", variant=algorithm, seed=seed,
         environment=environment, algorithm=algorithm, step=int(last),
         total_steps=naming.budget(last), protocol=_protocol(evaluation),
-        read_evaluation=lambda _: (evaluation, problems), read_progress=lambda _: read_progress(),
+        read_evaluation=in_memory(lambda: (evaluation, problems)),
+        read_progress=in_memory(read_progress),
     )
 
 
@@ -64,17 +68,16 @@ def _identity(folder: Path, monitors: list[str]) -> tuple[str, str, int | None]:
 
 def _zoo_seed(arguments: Path) -> int | None:
     try:
-        with arguments.open(encoding="utf-8", errors="replace") as file:
-            match = _ARGS_SEED.search(file.read(2**20))
+        match = _ARGS_SEED.search(read_regular(arguments, 2**20).decode("utf-8", "replace"))
     except OSError:
         return None
-    return int(match[1]) if match else None
+    return whole(int(match[1][:20])) if match else None
 
 
 def _monitor_environment(path: Path) -> str | None:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            header = json.loads(file.readline(65_536).removeprefix("#"))
+        with open_regular(path, _MAX_BYTES) as file:
+            header = json.loads(file.readline(65_536).removeprefix(b"#"))
     except (OSError, ValueError, RecursionError):
         return None
     name = header.get("env_id") if isinstance(header, dict) else None
@@ -83,10 +86,11 @@ def _monitor_environment(path: Path) -> str | None:
 
 def _evaluations(path: Path) -> tuple[Columns, list[str]]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        data = io.BytesIO(read_regular(path, _MAX_BYTES))
+        with zipfile.ZipFile(data) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
                 return {}, [f"{path.name}: more than {_MAX_BYTES} bytes; not read"]
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(data, allow_pickle=False) as arrays:
             steps, results = np.asarray(arrays["timesteps"]), np.asarray(arrays["results"])
             lengths = np.asarray(arrays["ep_lengths"]) if "ep_lengths" in arrays else None
         if results.ndim != 2 or steps.shape != results.shape[:1]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from erlctl.analysis.data import UNKNOWN, Columns, Run
+from erlctl.analysis.data import UNKNOWN, Columns, Run, in_memory
 from erlctl.analysis.sources import naming
+from erlctl.files import open_regular
 
-_MAX_RECORD = 64 * 2**20
+_MAX_RECORD, _MAX_FILE = 64 * 2**20, 4 * 2**30
 _PROGRESS = {
     "charts/episodic_return": "return_mean", "rollout/ep_rew_mean": "return_mean",
     "Metrics/AverageReturn": "return_mean", "charts/episodic_length": "length_mean",
@@ -43,8 +44,9 @@ def read_folder(folder: Path, files: list[str]) -> Run | None:
     return Run(
         path=folder, source="tensorboard", variant=variant, seed=seed, environment=environment,
         algorithm=variant, step=int(last), total_steps=naming.budget(last),
-        protocol=_protocol(evaluation), read_evaluation=lambda _: (evaluation, problems),
-        read_progress=lambda _: (progress, problems),
+        protocol=_protocol(evaluation),
+        read_evaluation=in_memory(lambda: (evaluation, problems)),
+        read_progress=in_memory(lambda: (progress, problems)),
     )
 
 
@@ -142,7 +144,7 @@ def _records(path: Path) -> Iterator[bytes]:
 
     Checksums are not verified: a torn end shows in the length, other damage in the message.
     """
-    with path.open("rb") as file:
+    with open_regular(path, _MAX_FILE) as file:
         while len(header := file.read(12)) == 12:
             (length,) = struct.unpack("<Q", header[:8])
             if length > _MAX_RECORD:
