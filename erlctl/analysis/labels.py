@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from erlctl.errors import ErlctlError, UnknownNameError
 
-WIDTH = 32
+WIDTH = 36
 
 
 def labels(

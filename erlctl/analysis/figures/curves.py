@@ -153,7 +153,7 @@ def curves(
                     if len(part) <= _FEW_LINES:
                         _say_n(panel, lines[variant], sheet.pens[variant])
                 drawn.others(panel, lines, part)
-                look_of.heading(panel, environment)
+                sheet.heading(panel, environment)
                 panel.set_ylabel(metric.label)
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
             same_limits(column, known)

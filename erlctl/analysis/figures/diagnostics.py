@@ -54,7 +54,7 @@ def diagnostics(
     parts = look_of.chunks(variants)
     drawn = Drawn(statistic, band, show_seeds)
     is_single = len(environments) == 1
-    per_row = min(len(wanted), 3)
+    per_row = min(len(wanted), 3 if is_single else 4)
     with look_of.sheet(page, variants) as sheet:
         blocks = sheet.grid(
             len(wanted), columns=per_row,
@@ -69,9 +69,8 @@ def diagnostics(
                     handles.setdefault(sheet.labels[variant], drawn.line(
                         panel, lines[variant], sheet.pens[variant], known))
                 drawn.others(panel, lines, part)
-                text = metric.label.partition(" (")[0]
-                look_of.heading(panel, text if is_single else f"{environment}: {text}")
-                panel.set_ylabel(metric.label)
+                sheet.heading(
+                    panel, metric.label if is_single else f"{environment}: {metric.label}")
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
             same_limits(column, known)
             _scale(column, name)

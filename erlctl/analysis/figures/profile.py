@@ -66,7 +66,7 @@ def profile(
                     has_bands |= has_band
                     handles[sheet.labels[variant]] = _line(
                         panel, strata_of, thresholds, sheet.pens[variant], has_band)
-                look_of.heading(panel, name)
+                sheet.heading(panel, name)
                 panel.set_xlabel(label)
                 panel.set_ylabel("runs above it")
                 panel.set_ylim(-0.03, 1.03)

@@ -77,8 +77,8 @@ def sensitivity(
                         handles[sheet.labels[label]] = _line(
                             panel, series[environment][label], sheet.pens[label], statistic, scale,
                             dodge, known, whiskers)
-                _axis(panel, scale, field, positions, len(part))
-                look_of.heading(panel, environment)
+                _axis(sheet, panel, scale, field, positions, len(part))
+                sheet.heading(panel, environment)
                 panel.set_ylabel(scoring.unit_label)
             same_limits(column, known)
         counts = [
@@ -187,7 +187,8 @@ def _line(
 
 
 def _axis(
-    panel: Any, scale: Any, field: str, positions: Sequence[float | str], num_lines: int
+    sheet: look_of.Sheet, panel: Any, scale: Any, field: str, positions: Sequence[float | str],
+    num_lines: int,
 ) -> None:
     """Label the swept values themselves, and leave room for the lines beside each other."""
     from matplotlib.ticker import NullLocator
@@ -204,7 +205,9 @@ def _axis(
     space = (0.06 + 0.01 * num_lines) * span
     shown: list[int] = []
     for index, place in enumerate(places):  # leave out labels that would touch
-        if not shown or place - places[shown[-1]] >= 0.11 * span:
+        letters = len(f"{at[index]:g}{at[shown[-1]]:g}") / 2 + 1 if shown else 0.0
+        needed = letters * 0.6 * sheet.look.font * 0.9 / 72 / sheet.panel_inches * (span + 2 * space)
+        if not shown or place - places[shown[-1]] >= needed:
             shown.append(index)
     panel.set_xticks(at[shown], [f"{at[index]:g}" for index in shown])
     panel.xaxis.set_minor_locator(NullLocator())

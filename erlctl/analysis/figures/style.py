@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from erlctl.analysis.labels import labels, shared
+from erlctl.analysis.labels import WIDTH, labels, shared
 from erlctl.errors import ErlctlError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def sheet(page: Page, variants: Sequence[str]) -> Iterator[Sheet]:
         raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}")
     with settings(page.get("style", "paper")) as look:
         size = page.get("size")
-        width = 32 if size is None or size[0] >= _NARROW else 22
+        width = WIDTH if size is None or size[0] >= _NARROW else 24
         yield Sheet(look, page, labels(variants, page.get("labels"), width=width), pens(variants))
 
 
@@ -148,6 +148,9 @@ class Sheet:
         pens: Variant to how it is drawn.
         figure: The figure, after `grid`.
         handles: For each chunk, label to what its legend shows.
+        panels: For each chunk, its panels.
+        num_columns: Panels side by side.
+        panel_inches: Width of the inside of a panel, nearly.
     """
 
     look: Look
@@ -158,6 +161,7 @@ class Sheet:
     handles: list[dict[str, Any]] = field(default_factory=list)
     panels: list[list[Any]] = field(default_factory=list)
     num_columns: int = 1
+    panel_inches: float = 1.0
     _has_legend: bool = False
     _is_beside: bool = False
 
@@ -193,7 +197,7 @@ class Sheet:
         if size[0] is None and self._is_beside:
             width += legend * em
         left = width - legend * em * self._is_beside
-        least = beside_rows + 1.25 * self.look.font / 9
+        least = beside_rows + (1.25 if size[1] else 1.7) * self.look.font / 9
         self.num_columns = max(1, min(wanted, int(left / least)))
         rows = math.ceil(cells / self.num_columns)
         num_parts = max(1, len(parts))
@@ -207,9 +211,10 @@ class Sheet:
             unused.remove()
         self.panels = [block[:cells] for block in blocks]
         self.handles = [{} for _ in range(num_parts)]
-        inches = (left - beside_rows) / self.num_columns - 0.5 * self.look.font / 9
+        self.panel_inches = max(
+            0.5, left / self.num_columns - beside_rows - 0.55 * self.look.font / 9)
         for panel in (panel for block in self.panels for panel in block):
-            even_ticks(panel.xaxis, max(2, int(inches / (0.42 * self.look.font / 9))))
+            even_ticks(panel.xaxis, max(2, int(self.panel_inches / (0.42 * self.look.font / 9))))
             even_ticks(panel.yaxis, 5)
         return self.panels
 
@@ -230,6 +235,12 @@ class Sheet:
         fitting = max(1, int((width - 0.2) * 72 / (ems * self.look.font * 0.9)))
         rows = math.ceil(len(entries) / fitting)
         return math.ceil(len(entries) / rows) if rows else 1, rows
+
+    def heading(self, panel: Any, text: str) -> None:
+        """Write the title of a panel, broken where it is wider than the panel."""
+        characters = max(12, int(self.panel_inches * 72 / (self.look.font * 1.05 * 0.55)))
+        lines = textwrap.wrap(text.replace("/", "/ "), characters)
+        panel.set_title("\n".join(lines).replace("/ ", "/"))
 
     def finish(self, *, title: str, caption: str, rows: bool = False) -> Figure:
         """Add title, legend (outside, so that it never hides data) and the caption; return all.
@@ -330,6 +341,7 @@ def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
         axis.set_xlabel("training time (s)")
         return
     axis.set_xlabel("environment steps")
+    axis.set_xlim(left=0)
 
     def write(value: float, _: object) -> str:
         largest = max(map(abs, axis.get_xlim()))
@@ -346,13 +358,6 @@ def plain_numbers(axis: Any) -> None:
     axis.set_major_locator(LogLocator(numticks=6))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def heading(panel: Any, text: str) -> None:
-    """Write the title of a panel, broken where it is wider than the panel."""
-    inches = panel.get_position().width * panel.figure.get_figwidth()
-    characters = max(14, int(inches * 72 / (panel.title.get_fontsize() * _LETTER)))
-    panel.set_title("\n".join(textwrap.wrap(text, characters)) or text)
 
 
 def runs(counts: Iterable[int]) -> str:

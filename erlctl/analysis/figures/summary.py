@@ -52,6 +52,10 @@ def aggregate(
     together = comparison.together
     groups = sorted(together.groups if together else (), key=lambda group: natural(group.variant))
     columns = max(len(statistics), len(_TOGETHER) if groups else 0)
+    all_groups = [group for block in blocks for group in block.groups]
+    absent = [name for name in statistics
+              if not any(np.isfinite(group.statistics[name]) for group in all_groups)]
+    statistics = [name for name in statistics if name not in absent]
     tallest = max(len(_variants([block])) for block in blocks)
     marks = _Marks()
     with look_of.sheet(page, variants) as sheet:
@@ -73,7 +77,8 @@ def aggregate(
                   pens, marks, limits.ANY, f"all {len(together.environments) if together else 0}",
                   "normalised score")
         return sheet.finish(title=comparison.scoring.unit_label, rows=True,
-                            caption=f"{_runs_used(blocks)} {marks.caption()}")
+                            caption=f"{_runs_used(blocks)} {marks.caption()}" + "".join(
+                                f" No {_NAMES[name]}: it needs {MIN_RUNS_IQM} runs." for name in absent))
 
 
 class _Marks:
@@ -81,23 +86,25 @@ class _Marks:
 
     def __init__(self) -> None:
         self.methods: set[str] = set()
-        self.has_runs = self.is_light = self.goes_on = False
+        self.has_runs = self.is_light = self.is_cut = self.goes_on = False
 
     def draw(
         self, panel: Any, position: int, centre: float, interval: Interval, pen: look_of.Pen,
-        *, num_runs: int, ends: limits.Range,
+        *, num_runs: int, possible: limits.Range, axis: limits.Range,
     ) -> None:
-        """Draw a point and its interval; an arrow where the interval leaves the axis `ends`."""
+        """Draw a point and its interval; an arrow where the interval leaves the axis."""
         if interval:
             self.methods |= {interval.method} - {ALL_EQUAL}
             is_light = num_runs < MIN_RUNS_BOOTSTRAP
             self.is_light |= is_light
-            low, high = max(interval.low, ends[0]), min(interval.high, ends[1])
+            ends = max(interval.low, possible[0]), min(interval.high, possible[1])
+            self.is_cut |= ends != (interval.low, interval.high)
+            low, high = max(ends[0], axis[0]), min(ends[1], axis[1])
             panel.plot(
                 [low, high], [position] * 2, color=pen.color, solid_capstyle="butt",
                 linewidth=1.0 if is_light else 2.5, alpha=0.55 if is_light else 1.0,
             )
-            for end, cut, marker in ((interval.low, low, "<"), (interval.high, high, ">")):
+            for end, cut, marker in ((ends[0], low, "<"), (ends[1], high, ">")):
                 if end != cut:
                     self.goes_on = True
                     panel.plot([cut], [position], marker=marker, color=pen.color, linestyle="",
@@ -111,6 +118,7 @@ class _Marks:
         parts = ["Small dots: single runs"] if self.has_runs else []
         if self.methods:
             light = ", thin below 5 runs" if self.is_light else ""
+            light += ", cut at the possible values" if self.is_cut else ""
             parts.append(
                 f"whiskers: 95% interval over runs ({', '.join(sorted(self.methods))}{light})")
         if self.goes_on:
@@ -150,7 +158,7 @@ def _rows(
             scores = _runs(group)
             marks.draw(panel, position, group.statistics[statistic], group.intervals[statistic],
                        pens[variant], num_runs=scores.size,
-                       ends=(max(limit[0], floor), min(limit[1], ceiling)))
+                       possible=(floor, ceiling), axis=limit)
             if isinstance(group, Group):
                 marks.has_runs = True
                 panel.plot(scores, position + _spread(scores.size), marker=".", linestyle="",
@@ -159,7 +167,7 @@ def _rows(
             why = f"{_NAMES[statistic]} needs {MIN_RUNS_IQM} runs"
             panel.text(0.5, 0.5, why, transform=panel.transAxes, ha="center", color="0.35",
                        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8})
-        look_of.heading(panel, f"{name}: {_NAMES[statistic]}")
+        sheet.heading(panel, f"{name}: {_NAMES[statistic]}")
         panel.set_xlabel(unit)
         names = [sheet.labels[variant] for variant in variants]
         is_first = index % sheet.num_columns == 0
@@ -204,7 +212,7 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
         for panel, (name, pairs), (labels, axis) in zip(panels, wanted, named, strict=True):
             _draw_pairs(panel, pairs, labels, axis)
             has_whiskers |= any(interval for *_, interval in pairs)
-            look_of.heading(panel, name)
+            sheet.heading(panel, name)
         whiskers = "Whiskers: 95% score interval over runs. " if has_whiskers else ""
         counts = [n for block in blocks for pair in block.pairs for n in pair.num_runs]
         return sheet.finish(
