@@ -46,7 +46,7 @@ def diagnostics(
     """
     environments = sorted({run.environment for run in runs})
     variants = sorted({run.variant for run in runs}, key=natural)
-    wanted = [(environment, name) for environment in environments for name in columns
+    wanted = [(environment, name) for name in columns for environment in environments
               if _applies(runs, environment, name)]
     if not wanted:
         raise ErlctlError("no run has recorded what these algorithms do inside",
@@ -54,7 +54,7 @@ def diagnostics(
     parts = look_of.chunks(variants)
     drawn = Drawn(statistic, band, show_seeds)
     is_single = len(environments) == 1
-    per_row = min(len(wanted), 3 if is_single else 4)
+    per_row = min(len(wanted), 3 if is_single else len(environments), 4)
     with look_of.sheet(page, variants) as sheet:
         blocks = sheet.grid(
             len(wanted), columns=per_row,
@@ -69,8 +69,8 @@ def diagnostics(
                     handles.setdefault(sheet.labels[variant], drawn.line(
                         panel, lines[variant], sheet.pens[variant], known))
                 drawn.others(panel, lines, part)
-                sheet.heading(
-                    panel, metric.label if is_single else f"{environment}: {metric.label}")
+                sheet.heading(panel, metric.label if is_single else environment)
+                panel.set_ylabel("" if is_single else metric.label)
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
             same_limits(column, known)
             _scale(column, name)

@@ -206,7 +206,8 @@ def _axis(
     shown: list[int] = []
     for index, place in enumerate(places):  # leave out labels that would touch
         letters = len(f"{at[index]:g}{at[shown[-1]]:g}") / 2 + 1 if shown else 0.0
-        needed = letters * 0.6 * sheet.look.font * 0.9 / 72 / sheet.panel_inches * (span + 2 * space)
+        inches = letters * 0.6 * sheet.look.font * 0.9 / 72
+        needed = inches / sheet.panel_inches * (span + 2 * space)
         if not shown or place - places[shown[-1]] >= needed:
             shown.append(index)
     panel.set_xticks(at[shown], [f"{at[index]:g}" for index in shown])

@@ -167,7 +167,7 @@ class Sheet:
 
     def grid(
         self, cells: int, *, parts: Sequence[Sequence[str]] = (), columns: int | None = None,
-        height: float | None = None, row_names: Sequence[str] = (),
+        height: float | None = None, row_names: Sequence[str] = (), share_names: bool = False,
     ) -> list[list[Any]]:
         """Make the panels: `cells` for each part.
 
@@ -177,6 +177,7 @@ class Sheet:
             columns: Panels side by side; None: nearly square. Fewer where the page is narrow.
             height: Height of a panel in inches; None: that of the look.
             row_names: Names beside the panels, which need room of their own.
+            share_names: Whether they stand only beside the first of `columns` panels.
         """
         from erlctl.analysis.figures.figure import Figure
 
@@ -197,8 +198,11 @@ class Sheet:
         if size[0] is None and self._is_beside:
             width += legend * em
         left = width - legend * em * self._is_beside
-        least = beside_rows + (1.25 if size[1] else 1.7) * self.look.font / 9
-        self.num_columns = max(1, min(wanted, int(left / least)))
+        least = (1.25 if size[1] else 1.7) * self.look.font / 9
+        each, once = (0.0, beside_rows) if share_names else (beside_rows, 0.0)
+        self.num_columns = max(1, min(wanted, int((left - once) / (least + each))))
+        if share_names and self.num_columns < wanted:
+            self.num_columns = 1
         rows = math.ceil(cells / self.num_columns)
         num_parts = max(1, len(parts))
         self.figure = Figure(
@@ -212,7 +216,7 @@ class Sheet:
         self.panels = [block[:cells] for block in blocks]
         self.handles = [{} for _ in range(num_parts)]
         self.panel_inches = max(
-            0.5, left / self.num_columns - beside_rows - 0.55 * self.look.font / 9)
+            0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
         for panel in (panel for block in self.panels for panel in block):
             even_ticks(panel.xaxis, max(2, int(self.panel_inches / (0.42 * self.look.font / 9))))
             even_ticks(panel.yaxis, 5)
@@ -239,7 +243,8 @@ class Sheet:
     def heading(self, panel: Any, text: str) -> None:
         """Write the title of a panel, broken where it is wider than the panel."""
         characters = max(12, int(self.panel_inches * 72 / (self.look.font * 1.05 * 0.55)))
-        lines = textwrap.wrap(text.replace("/", "/ "), characters)
+        lines = textwrap.wrap(text.replace("/", "/ "), characters, break_long_words=False,
+                              break_on_hyphens=False)
         panel.set_title("\n".join(lines).replace("/ ", "/"))
 
     def finish(self, *, title: str, caption: str, rows: bool = False) -> Figure:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from erlctl.analysis.aggregate import AggregateGroup
+from erlctl.analysis.aggregate import AggregateGroup, AggregatePair
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
-from erlctl.analysis.groups import Group
+from erlctl.analysis.groups import Group, Pair
 from erlctl.analysis.intervals import ALL_EQUAL, MIN_RUNS_BOOTSTRAP, Interval
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import MIN_RUNS_IQM, Floats
@@ -51,11 +51,12 @@ def aggregate(
     variants = _variants(blocks)
     together = comparison.together
     groups = sorted(together.groups if together else (), key=lambda group: natural(group.variant))
-    columns = max(len(statistics), len(_TOGETHER) if groups else 0)
     all_groups = [group for block in blocks for group in block.groups]
     absent = [name for name in statistics
               if not any(np.isfinite(group.statistics[name]) for group in all_groups)]
+    missing = "".join(f" No {_NAMES[name]}: it needs {MIN_RUNS_IQM} runs." for name in absent)
     statistics = [name for name in statistics if name not in absent]
+    columns = max(len(statistics), len(_TOGETHER) if groups else 0)
     tallest = max(len(_variants([block])) for block in blocks)
     marks = _Marks()
     with look_of.sheet(page, variants) as sheet:
@@ -65,6 +66,7 @@ def aggregate(
         (panels,) = sheet.grid(
             columns * (len(blocks) + bool(groups)), columns=columns,
             height=_height(tallest, sheet.look), row_names=list(sheet.labels.values()),
+            share_names=True,
         )
         for row, block in enumerate(blocks):
             by_name = {group.variant: group for group in block.groups if group.num_used}
@@ -77,8 +79,7 @@ def aggregate(
                   pens, marks, limits.ANY, f"all {len(together.environments) if together else 0}",
                   "normalised score")
         return sheet.finish(title=comparison.scoring.unit_label, rows=True,
-                            caption=f"{_runs_used(blocks)} {marks.caption()}" + "".join(
-                                f" No {_NAMES[name]}: it needs {MIN_RUNS_IQM} runs." for name in absent))
+                            caption=f"{_runs_used(blocks)} {marks.caption()}{missing}")
 
 
 class _Marks:
@@ -190,11 +191,13 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
     Raises:
         ErlctlError: There is no pair, or `ylim` is given: the y axis holds names.
     """
-    overall = comparison.together.pairs if comparison.together else ()
+    compared: list[tuple[str, Sequence[Pair | AggregatePair]]] = [
+        (block.environment, block.pairs) for block in comparison.blocks]
+    if comparison.together:
+        compared.append(("all environments", comparison.together.pairs))
     wanted: list[tuple[str, list[Couple]]] = [
         (name, [(p.variant, p.other, p.probability, p.interval) for p in pairs])
-        for name, pairs in [*((b.environment, b.pairs) for b in comparison.blocks),
-                            ("all environments", overall)] if pairs
+        for name, pairs in compared if pairs
     ]
     if not wanted:
         raise ErlctlError("no two variants have runs with a score in the same environment",
