@@ -50,7 +50,8 @@ tr.failed td:nth-child(5), tr.diverged td:nth-child(5), tr.interrupted td:nth-ch
 a { color: var(--mark); }
 footer { margin-top: 3rem; color: var(--soft); font-size: 0.85rem; }
 @media (max-width: 40rem) { body { padding: 0.75rem 0.75rem 2rem; } h1 { font-size: 1.3rem; }
-  }
+  table { font-size: 0.8rem; } table.numbers td, table.numbers th { padding: 0.3rem 0.35rem; }
+  table.numbers td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; } }
 @media print { body { max-width: none; } figure, table { break-inside: avoid; } }
 </style>
 </head>

@@ -14,6 +14,7 @@ from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
 from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
+from erlctl.analysis.statistics import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -156,7 +157,7 @@ def curves(
                 sheet.heading(panel, environment)
                 panel.set_ylabel(metric.label)
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
-            same_limits(column, known)
+            same_limits(column, [aligned.values for aligned in lines.values()])
             for panel in column:
                 _make_room_for_n(panel)
         over = "training time" if by_wall_time else "steps"
@@ -177,23 +178,23 @@ def lines_of(
     return found
 
 
-def same_limits(panels: Sequence[Any], known: limits.Range) -> None:
-    """Give panels of one quantity the same limits: those of the lines, and of bands near them."""
-    lines = [line.get_ydata() for panel in panels for line in panel.get_lines()]
+def same_limits(panels: Sequence[Any], runs: Sequence[Floats] = ()) -> None:
+    """Give panels of one quantity the same limits: those of the lines, and of intervals near them.
+
+    Args:
+        panels: With lines, and intervals as collections.
+        runs: Values of the runs where they are not drawn, to judge which interval is near.
+    """
+    drawn = np.concatenate(
+        [line.get_ydata() for panel in panels for line in panel.get_lines()] or [np.empty(0)])
     ends = [
         path.vertices[:, 1] for panel in panels for band in panel.collections
         for path in band.get_paths()
     ]
-    if not lines:
-        return
-    values = np.concatenate(lines)
-    found = limits.reaching(values, np.concatenate([*ends, np.empty(0)]))
-    if found is None:
-        return
-    floor, ceiling = limits.with_data(known, values)
-    space = 0.04 * (found[1] - found[0])
-    for panel in panels:
-        panel.set_ylim(max(found[0], floor - space), min(found[1], ceiling + space))
+    found = limits.reaching(drawn, np.concatenate([*ends, np.empty(0)]),
+                            np.concatenate([drawn, *[values.ravel() for values in runs]]))
+    for panel in panels if found else ():
+        panel.set_ylim(*found)
 
 
 def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:

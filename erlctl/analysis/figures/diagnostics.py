@@ -72,7 +72,7 @@ def diagnostics(
                 sheet.heading(panel, metric.label if is_single else environment)
                 panel.set_ylabel("" if is_single else metric.label)
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
-            same_limits(column, known)
+            same_limits(column, [aligned.values for aligned in lines.values()])
             _scale(column, name)
         left_out = [METRICS[name].label.partition(" (")[0] for name in columns
                     if name not in {name for _, name in wanted}]

@@ -44,9 +44,9 @@ def with_data(known: Range, values: Floats) -> Range:
     return (min(known[0], values.min()), max(known[1], values.max())) if values.size else known
 
 
-def of_axis(values: Sequence[Floats] | Floats, margin: float = 0.04) -> Range | None:
+def of_axis(values: Sequence[Floats], margin: float = 0.04) -> Range | None:
     """Return limits that show all finite values with a margin; None if there is none."""
-    flat = np.concatenate([np.ravel(some) for some in values]) if len(values) else np.empty(0)
+    flat = np.concatenate(values)
     flat = flat[np.isfinite(flat)]
     if not flat.size:
         return None
@@ -55,15 +55,15 @@ def of_axis(values: Sequence[Floats] | Floats, margin: float = 0.04) -> Range | 
     return low - space, high + space
 
 
-def reaching(values: Floats, ends: Floats) -> Range | None:
-    """Return limits for `values` and for interval `ends` that are not absurdly far away.
+def reaching(drawn: Floats, ends: Floats, runs: Floats) -> Range | None:
+    """Return limits for what is `drawn` and for interval `ends` that are not absurdly far away.
 
-    An interval of three runs may be many times as wide as the runs are apart; it may double the
+    An interval of three runs may be many times as wide as the `runs` are apart; it may double the
     axis but not press the runs into a point.
     """
-    values, ends = values[np.isfinite(values)], ends[np.isfinite(ends)]
-    if not values.size:
+    runs = runs[np.isfinite(runs)]
+    if not runs.size:
         return None
-    spread = float(np.ptp(values)) or abs(float(values[0])) or 1.0
-    near = np.clip(ends, values.min() - spread / 2, values.max() + spread / 2)
-    return of_axis([values, near])
+    spread = float(np.ptp(runs)) or abs(float(runs[0])) or 1.0
+    near = np.clip(ends[np.isfinite(ends)], runs.min() - spread / 2, runs.max() + spread / 2)
+    return of_axis([drawn, near])

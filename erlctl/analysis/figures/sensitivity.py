@@ -80,7 +80,7 @@ def sensitivity(
                 _axis(sheet, panel, scale, field, positions, len(part))
                 sheet.heading(panel, environment)
                 panel.set_ylabel(scoring.unit_label)
-            same_limits(column, known)
+            same_limits(column)
         counts = [
             len(values) for lines in series.values() for points in lines.values()
             for values in points.values()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Couple = tuple[str, str, float, Interval]  # first, second, P(first is better), its interval
 _NAMES = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap"}
 _TOGETHER = ("mean", "iqm", "optimality_gap")
+_SAME_UNIT = ("mean", "iqm", "median")
 _LINES_OF_TEXT = 1.9  # height of a row
 
 
@@ -142,24 +143,21 @@ def _rows(
             panel.set_visible(False)
             continue
         statistic = statistics[index]
-        is_gap = statistic == "optimality_gap"
-        found = [group.intervals[statistic] for group in groups.values()]
-        ends = np.array([end for interval in found if interval for end in (
-            interval.low, interval.high)])
-        shared = [end for one in ("mean", "iqm", "median") for group in groups.values()
-                  if (interval := group.intervals[one]) for end in (interval.low, interval.high)]
+        # The gap has a scale of its own, the other statistics are in the same unit.
+        together = [statistic] if statistic == "optimality_gap" else _SAME_UNIT
+        ends = [end for name in together for group in groups.values()
+                if (found := group.intervals[name]) for end in (found.low, found.high)]
         centres = np.array([group.statistics[statistic] for group in groups.values()])
-        limit = limits.reaching(centres if is_gap else values, ends if is_gap else
-                                np.array(shared)) or (0.0, 1.0)
-        floor, ceiling = limits.with_data(known, values)
-        margin = 0.03 * (limit[1] - limit[0])
-        panel.set_xlim(max(limit[0], floor - margin), min(limit[1], ceiling + margin))
+        shown = centres if statistic == "optimality_gap" else values
+        possible = limits.with_data(known, shown)
+        limit = limits.reaching(shown, np.clip(np.array(ends), *possible), shown) or (0.0, 1.0)
+        panel.set_xlim(*limit)
         for position, variant in enumerate(variants):
             group = groups[variant]
             scores = _runs(group)
             marks.draw(panel, position, group.statistics[statistic], group.intervals[statistic],
                        pens[variant], num_runs=scores.size,
-                       possible=(floor, ceiling), axis=limit)
+                       possible=possible, axis=limit)
             if isinstance(group, Group):
                 marks.has_runs = True
                 panel.plot(scores, position + _spread(scores.size), marker=".", linestyle="",
