@@ -317,6 +317,13 @@ def test_a_wide_page_belongs_to_the_plot(runs_dir):
     assert box.width * box.height > 0.45
 
 
+def test_a_page_that_is_too_low_is_refused_with_the_height_that_it_needs(runs_dir):
+    loaded = family(runs_dir, 2, 5, environments=("CartPole-v0", "CartPole-v1"))
+    with pytest.raises(ErlctlError, match=r"2 panels do not fit.*\n.*at least 2\.6"):
+        curves.curves(loaded.runs, size=(2.0, 1.5))
+    curves.curves(loaded.runs, size=(2.0, 2.6))
+
+
 def test_diagnostics_leave_out_what_does_not_apply(runs_dir, monkeypatch):
     loaded = family(runs_dir, 2, 3)
     for run in loaded.runs:

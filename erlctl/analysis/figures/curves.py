@@ -193,8 +193,9 @@ def same_limits(panels: Sequence[Any], runs: Sequence[Floats] = ()) -> None:
     ]
     found = limits.reaching(drawn, np.concatenate([*ends, np.empty(0)]),
                             np.concatenate([drawn, *[values.ravel() for values in runs]]))
-    for panel in panels if found else ():
-        panel.set_ylim(*found)
+    if found is not None:
+        for panel in panels:
+            panel.set_ylim(*found)
 
 
 def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:

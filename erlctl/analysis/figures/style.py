@@ -122,8 +122,13 @@ def settings(style: str, *, text_as_shapes: bool = False) -> Iterator[Look]:
 
 
 @contextmanager
-def sheet(page: Page, variants: Sequence[str]) -> Iterator[Sheet]:
+def sheet(page: Page, variants: Sequence[str], *, rows: bool = False) -> Iterator[Sheet]:
     """Return a sheet to draw these variants on, with its style applied.
+
+    Args:
+        page: What the user asked for.
+        variants: Full names, in the order of the legend.
+        rows: Whether their names stand beside the panels, where there is less room for them.
 
     Raises:
         TypeError: A keyword that no figure knows.
@@ -133,7 +138,7 @@ def sheet(page: Page, variants: Sequence[str]) -> Iterator[Sheet]:
         raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}")
     with settings(page.get("style", "paper")) as look:
         size = page.get("size")
-        width = WIDTH if size is None or size[0] >= _NARROW else 24
+        width = WIDTH if not rows or size is None or size[0] >= _NARROW else 24
         yield Sheet(look, page, labels(variants, page.get("labels"), width=width), pens(variants))
 
 
@@ -178,6 +183,9 @@ class Sheet:
             height: Height of a panel in inches; None: that of the look.
             row_names: Names beside the panels, which need room of their own.
             share_names: Whether they stand only beside the first of `columns` panels.
+
+        Raises:
+            ErlctlError: The page is too low for so many panels.
         """
         from erlctl.analysis.figures.figure import Figure
 
@@ -205,6 +213,11 @@ class Sheet:
             self.num_columns = 1
         rows = math.ceil(cells / self.num_columns)
         num_parts = max(1, len(parts))
+        lowest = 0.6 + num_parts * rows * (0.6 * height if height else self.look.font / 9)
+        if size[1] is not None and size[1] < lowest:
+            raise ErlctlError(
+                f"{cells * num_parts} panels do not fit into {width:g} x {size[1]:g} inches",
+                fix=f"use a height of at least {math.ceil(lowest * 10) / 10:g}, or fewer runs")
         self.figure = Figure(
             figsize=(width, size[1] or max(1.5, num_parts * rows * panel_height)),
             layout="constrained", style=self.page.get("style", "paper"),
@@ -231,7 +244,7 @@ class Sheet:
             is_narrow = size[0] is not None and beside > 0.3 * size[0]
             return not is_narrow and (num_parts > 1 or self._legend_rows(entries, width)[1] > 2)
         rows = self._legend_rows(entries, width)[1]
-        return beside * size[1] < (rows * 1.4 * self.look.font / 72) * width
+        return beside < 0.4 * width and beside * size[1] < (rows * 1.4 * self.look.font / 72) * width
 
     def _legend_rows(self, entries: Sequence[str], width: float) -> tuple[int, int]:
         """Columns and rows of a legend above panels of `width` inches."""

@@ -60,7 +60,7 @@ def aggregate(
     columns = max(len(statistics), len(_TOGETHER) if groups else 0)
     tallest = max(len(_variants([block])) for block in blocks)
     marks = _Marks()
-    with look_of.sheet(page, variants) as sheet:
+    with look_of.sheet(page, variants, rows=True) as sheet:
         # One colour where there are more rows than colours: the rows have names.
         pens = sheet.pens if len(variants) <= len(look_of.COLORS) else dict.fromkeys(
             variants, next(iter(sheet.pens.values())))
@@ -202,7 +202,7 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
                           fix="`erlctl compare` says which runs have none, and why")
     blocks = [block for block in comparison.blocks if block.pairs]
     found = {name for _, pairs in wanted for first, second, *_ in pairs for name in (first, second)}
-    with look_of.sheet(page, sorted(found, key=natural)) as sheet:
+    with look_of.sheet(page, sorted(found, key=natural), rows=True) as sheet:
         named = [_names(pairs, sheet.labels) for _, pairs in wanted]
         lines = max(sum(1 + label.count("\n") for label in labels) for labels, _ in named)
         (panels,) = sheet.grid(
@@ -211,7 +211,9 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
         )
         has_whiskers = False
         for panel, (name, pairs), (labels, axis) in zip(panels, wanted, named, strict=True):
-            _draw_pairs(panel, pairs, labels, axis)
+            _draw_pairs(panel, pairs, labels)
+            is_long = len(axis) * 0.55 * sheet.look.font / 72 > sheet.panel_inches
+            panel.set_xlabel(axis, loc="right" if is_long else "center")
             has_whiskers |= any(interval for *_, interval in pairs)
             sheet.heading(panel, name)
         whiskers = "Whiskers: 95% score interval over runs. " if has_whiskers else ""
@@ -222,7 +224,7 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
         )
 
 
-def _draw_pairs(panel: Any, pairs: Sequence[Couple], labels: Sequence[str], axis: str) -> None:
+def _draw_pairs(panel: Any, pairs: Sequence[Couple], labels: Sequence[str]) -> None:
     panel.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
     for position, (_, _, probability, interval) in enumerate(pairs):
         if interval:
@@ -234,7 +236,6 @@ def _draw_pairs(panel: Any, pairs: Sequence[Couple], labels: Sequence[str], axis
     panel.set_xlim(-0.02, 1.02)
     panel.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"])
     panel.grid(axis="y", visible=False)
-    panel.set_xlabel(axis)
 
 
 def _names(pairs: Sequence[Couple], named: Mapping[str, str]) -> tuple[list[str], str]:
