@@ -244,7 +244,8 @@ class Sheet:
             is_narrow = size[0] is not None and beside > 0.3 * size[0]
             return not is_narrow and (num_parts > 1 or self._legend_rows(entries, width)[1] > 2)
         rows = self._legend_rows(entries, width)[1]
-        return beside < 0.4 * width and beside * size[1] < (rows * 1.4 * self.look.font / 72) * width
+        above = rows * 1.4 * self.look.font / 72 * width
+        return beside < 0.4 * width and beside * size[1] < above
 
     def _legend_rows(self, entries: Sequence[str], width: float) -> tuple[int, int]:
         """Columns and rows of a legend above panels of `width` inches."""
