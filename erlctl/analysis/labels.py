@@ -23,8 +23,7 @@ def labels(
         ErlctlError: Two variants would be called alike.
     """
     renamed = {name: text for name, text in (renamed or {}).items() if name in variants}
-    others = [name for name in variants if name not in renamed]
-    result = {**cut(_only_differences(others), width), **renamed}
+    result = {**cut(_only_differences(variants), width), **renamed}
     texts = [result[variant] for variant in variants]
     twice = sorted({text for text in texts if texts.count(text) > 1})
     if twice:

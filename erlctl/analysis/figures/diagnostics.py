@@ -74,13 +74,16 @@ def diagnostics(
                 look_of.steps_axis(panel, by_wall_time=by_wall_time)
             same_limits(column, [aligned.values for aligned in lines.values()])
             _scale(column, name)
-        left_out = [METRICS[name].label.partition(" (")[0] for name in columns
-                    if name not in {name for _, name in wanted}]
-        absent = f" Not recorded or always 0: {', '.join(left_out)}." if left_out else ""
         return sheet.finish(
             title="diagnostics" + (f": {environments[0]}" if is_single else ""),
-            caption=drawn.caption(smooth) + absent, rows=True,
+            caption=drawn.caption(smooth) + _absent(columns, {name for _, name in wanted}),
+            rows=True,
         )
+
+
+def _absent(columns: Sequence[str], shown: set[str]) -> str:
+    names = [METRICS[name].label.partition(" (")[0] for name in columns if name not in shown]
+    return f" Not recorded or always 0: {', '.join(names)}." if names else ""
 
 
 def _applies(runs: Sequence[Run], environment: str, name: str) -> bool:

@@ -38,16 +38,7 @@ def profile(
     Raises:
         ErlctlError: No run has a score.
     """
-    wanted: list[tuple[str, str, dict[str, list[Floats]]]] = [
-        (block.environment, comparison.scoring.unit_label,
-         {group.variant: [group.values] for group in block.groups if group.num_used})
-        for block in comparison.blocks if any(group.num_used for group in block.groups)
-    ]
-    if comparison.together and comparison.together.groups:
-        strata = {group.variant: list(group.strata) for group in comparison.together.groups}
-        wanted.append(("all environments", "normalised score", strata))
-    if not wanted:
-        raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
+    wanted = _panels(comparison)
     found = {variant for _, _, by_variant in wanted for variant in by_variant}
     variants = sorted(found, key=natural)
     parts = look_of.chunks(variants)
@@ -80,6 +71,21 @@ def profile(
         return sheet.finish(
             title="performance profiles", caption="Lines: fraction of runs whose score is above "
             f"each value; {look_of.runs(counts)} per line.{bands}")
+
+
+def _panels(comparison: Comparison) -> list[tuple[str, str, dict[str, list[Floats]]]]:
+    """Name, unit and scores by variant and environment of each panel."""
+    wanted: list[tuple[str, str, dict[str, list[Floats]]]] = [
+        (block.environment, comparison.scoring.unit_label,
+         {group.variant: [group.values] for group in block.groups if group.num_used})
+        for block in comparison.blocks if any(group.num_used for group in block.groups)
+    ]
+    if comparison.together and comparison.together.groups:
+        strata = {group.variant: list(group.strata) for group in comparison.together.groups}
+        wanted.append(("all environments", "normalised score", strata))
+    if not wanted:
+        raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
+    return wanted
 
 
 def profile_interval(strata: Sequence[Floats], thresholds: Floats) -> tuple[Floats, Floats, Floats]:

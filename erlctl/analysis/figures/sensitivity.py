@@ -81,17 +81,22 @@ def sensitivity(
                 sheet.heading(panel, environment)
                 panel.set_ylabel(scoring.unit_label)
             same_limits(column)
-        counts = [
-            len(values) for lines in series.values() for points in lines.values()
-            for values in points.values()
-        ]
-        what = (f"; whiskers: 95% interval over runs ({', '.join(sorted(whiskers))})"
-                if whiskers else "")
         return sheet.finish(
             title=f"{scoring.unit_label} against {field.rpartition('.')[2]}",
-            caption=f"Points: {statistic} over {look_of.runs(counts)}; small dots: single runs"
-                    f"{what}.",
+            caption=_caption(series, statistic, whiskers),
         )
+
+
+def _caption(
+    series: Mapping[str, Mapping[str, Points]], statistic: str, whiskers: set[str]
+) -> str:
+    counts = [
+        len(values) for lines in series.values() for points in lines.values()
+        for values in points.values()
+    ]
+    what = f"; whiskers: 95% interval over runs ({', '.join(sorted(whiskers))})"
+    return (f"Points: {statistic} over {look_of.runs(counts)}; small dots: single runs"
+            f"{what if whiskers else ''}.")
 
 
 def _chosen(field: str | None, swept: Sequence[str], runs: Sequence[Run]) -> str:

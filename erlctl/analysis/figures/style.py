@@ -324,7 +324,11 @@ class Sheet:
             self.figure.legend(list(handles.values()), list(handles), handlelength=2.8,
                                loc="outside right upper")
             return 0.0
-        height = 0.0
+        return line * self._legends_of_parts()
+
+    def _legends_of_parts(self) -> int:
+        """Draw a legend for each part; return the lines that they need above the panels."""
+        height = 0
         for handles, block in zip(self.handles, self.panels, strict=True):
             if self._is_beside:
                 at = min(self.num_columns, len(block)) - 1
@@ -341,7 +345,7 @@ class Sheet:
                 handlelength=2.8, columnspacing=1.0, borderaxespad=0.1,
                 title_fontsize=self.look.font * 1.05,
             )
-            height += rows * line
+            height += rows
         return height
 
 

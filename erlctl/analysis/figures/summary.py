@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,14 +143,10 @@ def _rows(
             panel.set_visible(False)
             continue
         statistic = statistics[index]
-        # The gap has a scale of its own, the other statistics are in the same unit.
-        together = [statistic] if statistic == "optimality_gap" else _SAME_UNIT
-        ends = [end for name in together for group in groups.values()
-                if (found := group.intervals[name]) for end in (found.low, found.high)]
         centres = np.array([group.statistics[statistic] for group in groups.values()])
         shown = centres if statistic == "optimality_gap" else values
         possible = limits.with_data(known, shown)
-        limit = limits.reaching(shown, np.clip(np.array(ends), *possible), shown) or (0.0, 1.0)
+        limit = _limit(groups.values(), statistic, shown, possible)
         panel.set_xlim(*limit)
         for position, variant in enumerate(variants):
             group = groups[variant]
@@ -173,6 +169,17 @@ def _rows(
         panel.set_yticks(range(len(names)), names if is_first else [""] * len(names))
         panel.set_ylim(len(variants) - 0.4, -0.6)
         panel.grid(axis="y", visible=False)
+
+
+def _limit(
+    groups: Iterable[Group | AggregateGroup], statistic: str, shown: Floats,
+    possible: limits.Range,
+) -> limits.Range:
+    """Limits of a value axis; the gap has one of its own, the others are in the same unit."""
+    together = [statistic] if statistic == "optimality_gap" else _SAME_UNIT
+    ends = [end for group in groups for name in together
+            if (found := group.intervals[name]) for end in (found.low, found.high)]
+    return limits.reaching(shown, np.clip(np.array(ends), *possible), shown) or (0.0, 1.0)
 
 
 def _runs(group: Group | AggregateGroup) -> Floats:
