@@ -187,8 +187,6 @@ class Sheet:
         Raises:
             ErlctlError: The page is too low for so many panels.
         """
-        from erlctl.analysis.figures.figure import Figure
-
         size = self.page.get("size") or (None, None)
         em = self.look.font * 0.9 / 72
         names = max((len(line) for name in row_names for line in name.split("\n")), default=0)
@@ -211,15 +209,25 @@ class Sheet:
         self.num_columns = max(1, min(wanted, int((left - once) / (least + each))))
         if share_names and self.num_columns < wanted:
             self.num_columns = 1
+        self.panel_inches = max(
+            0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
+        self._make_panels(cells, max(1, len(parts)), width, size[1], height, panel_height)
+        return self.panels
+
+    def _make_panels(
+        self, cells: int, num_parts: int, width: float, page_height: float | None,
+        height: float | None, panel_height: float,
+    ) -> None:
+        from erlctl.analysis.figures.figure import Figure
+
         rows = math.ceil(cells / self.num_columns)
-        num_parts = max(1, len(parts))
         lowest = 0.6 + num_parts * rows * (0.6 * height if height else self.look.font / 9)
-        if size[1] is not None and size[1] < lowest:
+        if page_height is not None and page_height < lowest:
             raise ErlctlError(
-                f"{cells * num_parts} panels do not fit into {width:g} x {size[1]:g} inches",
+                f"{cells * num_parts} panels do not fit into {width:g} x {page_height:g} inches",
                 fix=f"use a height of at least {math.ceil(lowest * 10) / 10:g}, or fewer runs")
         self.figure = Figure(
-            figsize=(width, size[1] or max(1.5, num_parts * rows * panel_height)),
+            figsize=(width, page_height or max(1.5, num_parts * rows * panel_height)),
             layout="constrained", style=self.page.get("style", "paper"),
         )
         grid = self.figure.subplots(num_parts * rows, self.num_columns, squeeze=False)
@@ -228,12 +236,9 @@ class Sheet:
             unused.remove()
         self.panels = [block[:cells] for block in blocks]
         self.handles = [{} for _ in range(num_parts)]
-        self.panel_inches = max(
-            0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
         for panel in (panel for block in self.panels for panel in block):
             even_ticks(panel.xaxis, max(2, int(self.panel_inches / (0.42 * self.look.font / 9))))
             even_ticks(panel.yaxis, 5)
-        return self.panels
 
     def _beside_is_better(
         self, entries: Sequence[str], beside: float, width: float,
