@@ -35,7 +35,7 @@ def _diagnostics(
 def _line_options(choices: dict[str, Any]) -> dict[str, Any]:
     return {
         "statistic": choices["statistic"], "by_wall_time": choices["x"] == "time",
-        "show_seeds": choices["show_seeds"], "smooth": choices["smooth"],
+        "show_seeds": choices["show_seeds"], "smooth": choices["smooth"], "band": choices["band"],
     }
 
 
@@ -61,9 +61,9 @@ def _of_comparison(kind: str) -> Draw:
             loaded, scoring, baseline=choices["baseline"], force=choices["force"],
             references=references.parse(choices["references"]),
         )
-        functions = {"aggregate": summary.aggregate, "improvement": summary.improvement,
-                     "profile": profile.profile}
-        return functions[kind](comparison, **look)
+        if kind == "profile":
+            return profile.profile(comparison, band=choices["band"], **look)
+        return getattr(summary, kind)(comparison, **look)
 
     return draw
 
@@ -102,15 +102,25 @@ KINDS: Mapping[str, Draw] = {
               show_default=True)
 @click.option("--size", type=click.FloatRange(min=1, max=60), nargs=2, metavar="W H",
               help="Width and height in inches.")
-@click.option("--title", help="Heading instead of the usual one.")
+@click.option("--title", help='Heading instead of the usual one; "" for none.')
+@click.option("--label", "renamed", multiple=True, metavar="OLD=NEW",
+              help="Call the variant OLD (its name, or the short one in the legend) NEW; "
+                   "repeatable.")
+@click.option("--band", type=click.Choice(["auto", "always", "none"]), default="auto",
+              show_default=True, help="95% intervals of lines; auto: the runs themselves in "
+                                      "place of an interval of fewer than five.")
+@click.option("--caption/--no-caption", default=True,
+              help="Number of runs and kind of interval below the figure.")
+@click.option("--xlim", type=float, nargs=2, metavar="LOW HIGH", help="Limits of the x axes.")
+@click.option("--ylim", type=float, nargs=2, metavar="LOW HIGH",
+              help="Limits of the y axes, where they have one unit.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="PNG, SVG or PDF by its name (default: KIND.png).")
 @options.selection_options
 @click.option("--terminal", is_flag=True, help="Draw curves in the terminal instead.")
 def plot(
     paths: tuple[str, ...], kind: str, metric: str, at: int | None, last: int, style: str,
-    size: tuple[float, float] | None, title: str | None, output: Path | None, terminal: bool,
-    **choices: Any,
+    output: Path | None, terminal: bool, renamed: tuple[str, ...], **choices: Any,
 ) -> None:
     """Draw runs into a PNG, SVG or PDF file, or in the terminal.
 
@@ -120,28 +130,34 @@ def plot(
     Examples:
         erlctl plot runs/cartpole-family -o curves.pdf
         erlctl plot runs/* --kind aggregate --style slides -o scores.png
+        erlctl plot runs/family --label munchausen_dqn=M-DQN --size 3.3 2.5 --ylim 0 500
         erlctl plot runs/family --terminal
     """
+    from erlctl.analysis import labels
     from erlctl.analysis.comparison import with_distinct_variants
     from erlctl.analysis.data import find_metric
-    from erlctl.analysis.figures import save
+    from erlctl.analysis.figures.figure import check_name
     from erlctl.analysis.load import Loaded
+    from erlctl.analysis.numbers import natural
     from erlctl.analysis.scores import Scoring
 
     if terminal and (kind != "curves" or output is not None):
         raise click.UsageError("--terminal draws curves and writes no file")
     target = output or Path(f"{kind}.png")
-    save.check_name(target)
+    check_name(target)
     found = options.load_runs(paths)
     loaded = Loaded(with_distinct_variants(found.runs), found.skipped)
     scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
+    variants = sorted({run.variant for run in loaded.runs}, key=natural)
+    names = labels.parse(renamed, variants)
     if terminal:
         from erlctl.analysis import terminal as screen
 
-        click.echo(screen.curves(loaded.runs, scoring.metric, statistic=choices["statistic"]))
+        click.echo(screen.curves(loaded.runs, scoring.metric, statistic=choices["statistic"],
+                                 renamed=names))
         return
-    look = {"style": style, "size": size, "title": title}
-    save.save(KINDS[kind](loaded, scoring, look, choices), target, style=style)
+    look = {name: choices.pop(name) for name in ("size", "title", "caption", "xlim", "ylim")}
+    KINDS[kind](loaded, scoring, {**look, "style": style, "labels": names}, choices).save(target)
     for path, reason in loaded.skipped:
         click.echo(f"{path}: {reason}; not drawn", err=True)
     click.echo(target)

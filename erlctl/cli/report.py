@@ -24,9 +24,12 @@ from erlctl.cli import options
 @click.option("--force", is_flag=True, help="As for compare.")
 @options.selection_options
 @click.option("--title", help="Heading (default: the names of the experiments).")
+@click.option("--label", "renamed", multiple=True, metavar="OLD=NEW",
+              help="Name of a variant in the figures, as for plot.")
 def report(
     paths: tuple[str, ...], output: Path, metric: str, at: int | None, last: int,
     baseline: str | None, references: tuple[str, ...], force: bool, title: str | None,
+    renamed: tuple[str, ...],
 ) -> None:
     """Write a report: comparison, figures, spec differences, provenance, runs.
 
@@ -37,6 +40,7 @@ def report(
       erlctl report runs/cartpole-family -o report.html
       erlctl report runs/* --baseline dqn --title "CartPole, 10 seeds"
     """
+    from erlctl.analysis import labels
     from erlctl.analysis import references as reference_scores
     from erlctl.analysis import report as page
     from erlctl.analysis.comparison import compare
@@ -50,7 +54,9 @@ def report(
                          references=reference_scores.parse(references))
     names = sorted({run.experiment or run.source for run in loaded.runs})
     is_stdout = str(output) == "-"
+    variants = sorted({group.variant for block in comparison.blocks for group in block.groups})
     text = page.report(comparison, title=title or ", ".join(names),
+                       labels=labels.parse(renamed, variants),
                        link_from=None if is_stdout else output.absolute().parent)
     if is_stdout:
         click.echo(text, nl=False)

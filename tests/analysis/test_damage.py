@@ -7,7 +7,7 @@ import pytest
 from erlctl.analysis import render
 from erlctl.analysis.comparison import compare
 from erlctl.analysis.data import METRICS
-from erlctl.analysis.figures import curves, save
+from erlctl.analysis.figures import curves
 from erlctl.analysis.load import load
 from erlctl.analysis.scores import Scoring
 from tests.analysis import synthetic
@@ -51,7 +51,7 @@ def test_a_damaged_table_can_still_be_drawn(runs_dir, damage):
     synthetic.write_group(runs_dir, "good", [100.0, 110, 120])
     (paths,) = synthetic.write_group(runs_dir, "hurt", [100.0])
     paths.evaluations.write_bytes(DAMAGE[damage](paths.evaluations.read_bytes()))
-    assert save.render(curves.curves(load([runs_dir]).runs), "svg")
+    assert curves.curves(load([runs_dir]).runs).render("svg")
 
 
 @pytest.mark.parametrize("name", [*FILES, "monitor"])

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from erlctl.analysis import terminal
+from erlctl.analysis import labels, terminal
 from erlctl.analysis.comparison import compare
 from erlctl.analysis.data import METRICS
-from erlctl.analysis.figures import curves, diagnostics, profile, save, sensitivity, style, summary
+from erlctl.analysis.figures import (
+    curves,
+    diagnostics,
+    limits,
+    profile,
+    sensitivity,
+    style,
+    summary,
+)
+from erlctl.analysis.figures.figure import FORMATS, check_name
 from erlctl.analysis.grid import align, moving_average
 from erlctl.analysis.load import load
 from erlctl.analysis.references import REFERENCES
@@ -42,16 +52,21 @@ def family(runs_dir, num_variants=2, num_seeds=5, environments=("CartPole-v1",),
 
 
 def texts(figure):
+    """All texts; where a sentence was broken into lines does not matter."""
+    return " ".join(lines(figure).split())
+
+
+def lines(figure):
     from matplotlib.text import Text
 
-    return " ".join(found.get_text() for found in figure.findobj(Text))
+    return "\n".join(found.get_text() for found in figure.findobj(Text))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize(("num_variants", "num_seeds"), [(2, 1), (2, 5), (8, 3)])
 def test_every_figure_is_drawn_and_names_every_variant(runs_dir, kind, num_variants, num_seeds):
     figure = KINDS[kind](family(runs_dir, num_variants, num_seeds))
-    image = Image.open(io.BytesIO(save.render(figure, "png")))
+    image = Image.open(io.BytesIO(figure.render("png")))
     assert min(image.size) > 200
     shown = texts(figure)
     for variant in range(num_variants):
@@ -69,7 +84,7 @@ def test_environments_are_panels(runs_dir, kind):
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_nothing_lies_outside_the_figure_and_the_legend_hides_no_panel(runs_dir, kind):
     figure = KINDS[kind](family(runs_dir, 20, 3))
-    save.render(figure, "png")
+    figure.render("png")
     frame = figure.bbox
     for axis in figure.axes:
         if axis.get_visible():
@@ -78,21 +93,25 @@ def test_nothing_lies_outside_the_figure_and_the_legend_hides_no_panel(runs_dir,
             assert min(box.y0 - frame.y0, frame.y1 - box.y1) >= -2
             for legend in figure.legends:
                 assert not legend.get_window_extent().overlaps(axis.get_window_extent())
+            for other in figure.axes:
+                if other is not axis and other.get_legend():
+                    box = other.get_legend().get_window_extent()
+                    assert not box.overlaps(axis.get_window_extent())
 
 
-@pytest.mark.parametrize("file_format", save.FORMATS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("kind", ["curves", "aggregate"])
 def test_the_same_numbers_give_the_same_bytes(runs_dir, kind, file_format):
     loaded = family(runs_dir)
-    first, second = (save.render(KINDS[kind](loaded), file_format) for _ in range(2))
+    first, second = (KINDS[kind](loaded).render(file_format) for _ in range(2))
     assert first == second
 
 
 def test_svg_text_is_text_and_pdf_fonts_are_embedded(runs_dir):
     figure = curves.curves(family(runs_dir).runs)
-    assert b">environment steps</text>" in save.render(figure, "svg")
-    assert b"/FontFile2" in save.render(figure, "pdf")
-    assert b"environment steps</text>" not in save.render(figure, "svg", text_as_shapes=True)
+    assert b">environment steps</text>" in figure.render("svg")
+    assert b"/FontFile2" in figure.render("pdf")
+    assert b"environment steps</text>" not in figure.render("svg", text_as_shapes=True)
 
 
 def test_axes_have_names_with_units_and_the_caption_explains_the_band(runs_dir):
@@ -103,15 +122,227 @@ def test_axes_have_names_with_units_and_the_caption_explains_the_band(runs_dir):
     assert "Not smoothed." in texts(curves.curves(load([runs_dir]).runs))
 
 
-@pytest.mark.parametrize(("num_seeds", "num_lines"), [(1, 1), (2, 3), (4, 5), (5, 1)])
-def test_below_five_runs_the_runs_are_drawn_and_below_three_there_is_no_band(
-    runs_dir, num_seeds, num_lines
+def bands(panel):
+    """Heights of the bands of a panel: all their corners, [corners] each."""
+    return [path.vertices[:, 1] for band in panel.collections for path in band.get_paths()]
+
+
+@pytest.mark.parametrize(
+    ("band", "num_seeds", "num_lines", "num_bands"),
+    [("auto", 1, 1, 0), ("auto", 2, 3, 0), ("auto", 4, 5, 0), ("auto", 5, 1, 1),
+     ("always", 2, 1, 0), ("always", 4, 1, 1), ("none", 4, 1, 0), ("none", 5, 1, 0)])
+def test_few_runs_are_drawn_themselves_in_place_of_a_band_and_the_caption_says_it(
+    runs_dir, band, num_seeds, num_lines, num_bands
 ):
-    figure = curves.curves(family(runs_dir, 1, num_seeds).runs)
-    assert len(figure.axes[0].get_lines()) == num_lines
-    assert ("No band below 3 runs." in texts(figure)) == (num_seeds < 3)
-    assert ("95% interval" in texts(figure)) == (num_seeds >= 3)
-    assert ("Student t" in texts(figure)) == (num_seeds in (3, 4))
+    figure = curves.curves(family(runs_dir, 1, num_seeds).runs, band=band)
+    (panel,) = figure.axes
+    assert (len(panel.get_lines()), len(bands(panel))) == (num_lines, num_bands)
+    shown = texts(figure)
+    assert ("95% interval" in shown) == (num_bands > 0)
+    assert ("Student t" in shown) == (band == "always" and num_bands > 0)
+    assert ("Faint lines: single runs." in shown) == (num_lines > 1)
+    assert ("No bands: below" in shown) == (band != "none" and not num_bands)
+
+
+@pytest.mark.parametrize("num_variants", [2, 10])
+def test_the_caption_speaks_of_single_runs_only_where_they_are_drawn(runs_dir, num_variants):
+    figure = curves.curves(family(runs_dir, num_variants, 3).runs)
+    faint = [line for panel in figure.axes for line in panel.get_lines() if line.get_alpha()]
+    assert len(faint) == 3 * num_variants
+    assert "Faint lines: single runs." in texts(figure)
+
+
+def full_height(runs_dir):
+    """Four runs of CartPole between 0 and 500, so that Student's t reaches beyond both."""
+    for seed, final in enumerate([500.0, 500.0, 100.0, 0.0]):
+        synthetic.write_run(runs_dir, seed=seed, curve=np.linspace(0.0, final, 10))
+    return load([runs_dir])
+
+
+def test_no_band_and_no_axis_goes_beyond_possible_returns(runs_dir):
+    figure = curves.curves(full_height(runs_dir).runs, band="always")
+    (panel,) = figure.axes
+    (corners,) = bands(panel)
+    assert (corners.min(), corners.max()) == (0.0, 500.0)
+    low, high = panel.get_ylim()
+    assert -25 <= low < 0
+    assert 500 < high <= 525
+    assert "cut at the possible values" in texts(figure)
+
+
+def test_whiskers_end_at_possible_returns_and_one_scale_serves_all_statistics(runs_dir):
+    figure = summary.aggregate(compare(full_height(runs_dir), Scoring()))
+    spans = [panel.get_xlim() for panel in figure.axes]
+    assert len(spans) == 3
+    assert len(set(spans)) == 1
+    assert -25 <= spans[0][0] < 0
+    assert 500 < spans[0][1] <= 525
+    lines_in_first = [line.get_xdata() for line in figure.axes[0].get_lines()]
+    whiskers = [x for x in lines_in_first if len(x) == 2]
+    assert list(whiskers[0]) == [0.0, 500.0]
+    assert "cut at the possible values" in texts(figure)
+
+
+def test_what_was_measured_counts_more_than_what_is_thought_possible():
+    assert limits.with_data((0.0, 500.0), np.array([-3.0, np.nan, 700.0])) == (-3.0, 700.0)
+    assert limits.possible("CartPole-v1(x=1)", METRICS["return"]) == (0.0, 500.0)
+    assert limits.possible("Unheard-v0", METRICS["return"]) == limits.ANY
+
+
+def test_an_interval_far_beyond_the_runs_does_not_set_the_scale():
+    low, high = limits.reaching(
+        np.array([10.0, 20.0]), np.array([-1e6, 1e6]), np.array([10.0, 20.0]))
+    assert 0 < low < 10
+    assert 20 < high < 30
+
+
+@pytest.mark.parametrize("kind", ["curves", "profile", "diagnostics"])
+@pytest.mark.parametrize("num_variants", [7, 8, 20])
+def test_no_panel_repeats_a_colour_and_every_variant_is_in_one_legend(runs_dir, kind, num_variants):
+    figure = KINDS[kind](family(runs_dir, num_variants, 5))
+    for panel in figure.axes:
+        colors = [line.get_color() for line in panel.get_lines() if line.get_zorder() >= 2]
+        assert len(colors) == len(set(colors)) <= len(style.COLORS)
+    legends = [*figure.legends, *(panel.get_legend() for panel in figure.axes)]
+    entries = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+    assert sorted(entries) == sorted(f"variant_{i}" for i in range(num_variants))
+
+
+def test_panels_of_one_environment_share_their_limits(runs_dir):
+    figure = curves.curves(family(runs_dir, 20, 3).runs)
+    assert len(figure.axes) == 3
+    assert len({panel.get_ylim() for panel in figure.axes}) == 1
+    assert "Grey: the variants of the other panels." in texts(figure)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["dqn", "sac"], ["dqn", "sac"]),
+     (["x/dqn", "x/sac"], ["dqn", "sac"]),
+     (["m,agent.temperature=0.1", "m,agent.temperature=1"], ["temperature=0.1", "temperature=1"]),
+     (["m", "m,t=1"], ["m", "m, t=1"]),
+     (["agent.rate=1", "network.rate=1"], ["agent.rate=1", "network.rate=1"]),
+     (["a/dqn,t=1", "b/dqn,t=1"], ["a/", "b/"])])
+def test_labels_say_what_differs(names, expected):
+    assert list(labels.labels(names).values()) == expected
+
+
+@pytest.mark.parametrize("width", [8, 12, 20])
+def test_cut_names_fit_and_stay_different(width):
+    names = [f"{start}_the_same_long_middle_part_{end}" for start in "ab" for end in range(9)]
+    names += [f"{'x' * 30}{i}{'y' * 30}" for i in range(12)]
+    short = labels.cut({name: name for name in names}, width)
+    assert len(set(short.values())) == len(names)
+    assert max(map(len, short.values())) <= width
+
+
+def test_a_label_of_the_users_own_stays_whole_and_two_of_a_kind_are_refused():
+    names = ["m,t=0.1", "m,t=1"]
+    given = labels.parse(["m,t=0.1=ours = t", "t=1=b"], names)
+    assert given == {"m,t=0.1": "ours = t", "m,t=1": "b"}
+    assert labels.labels(names, {"m,t=1": "y" * 99})["m,t=1"] == "y" * 99
+    with pytest.raises(ErlctlError, match="both be called 'x'"):
+        labels.labels(names, dict.fromkeys(names, "x"))
+    with pytest.raises(UnknownNameError):
+        labels.parse(["m,t=0.2=x"], names)
+
+
+def test_labels_are_used_in_every_kind(runs_dir):
+    loaded = family(runs_dir)
+    own = {"variant_0": "Base (ours)", "variant_1": "β = 3"}
+    comparison = compare(loaded, Scoring())
+    for figure in (
+        curves.curves(loaded.runs, labels=own), diagnostics.diagnostics(loaded.runs, labels=own),
+        summary.aggregate(comparison, labels=own), profile.profile(comparison, labels=own),
+        summary.improvement(comparison, labels=own),
+    ):
+        assert set(own.values()) <= set(re.split(r"P\(| is better\)|\n", lines(figure)))
+        assert "variant_" not in texts(figure)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_title_and_caption_can_be_left_out(runs_dir, kind):
+    loaded = family(runs_dir)
+    comparison = compare(loaded, Scoring())
+    draw = {"curves": curves.curves, "diagnostics": diagnostics.diagnostics,
+            "aggregate": summary.aggregate, "improvement": summary.improvement,
+            "profile": profile.profile}[kind]
+    source = loaded.runs if kind in ("curves", "diagnostics") else comparison
+    usual, bare = draw(source), draw(source, title="", caption=False)
+    assert "n = 5 runs" in texts(usual)
+    assert usual.get_label() in texts(usual)
+    assert "n = 5 runs" not in texts(bare)
+    legend_titles = [legend.get_title().get_text() for legend in bare.legends]
+    assert not any(legend_titles)
+    assert bare.get_suptitle() == "" if hasattr(bare, "get_suptitle") else bare._suptitle is None
+    with pytest.raises(TypeError, match="colour"):
+        draw(source, colour="red")
+
+
+def test_limits_of_axes_can_be_given(runs_dir):
+    loaded = family(runs_dir, environments=("CartPole-v0", "CartPole-v1"))
+    figure = curves.curves(loaded.runs, xlim=(0, 5000), ylim=(-10, 90))
+    assert {panel.get_xlim() for panel in figure.axes} == {(0, 5000)}
+    assert {panel.get_ylim() for panel in figure.axes} == {(-10, 90)}
+    with pytest.raises(ErlctlError, match="no common unit"):
+        diagnostics.diagnostics(loaded.runs, ylim=(0, 1))
+
+
+def test_ticks_of_steps_have_one_unit(runs_dir):
+    synthetic.write_run(runs_dir, curve=np.arange(8.0), every=1000)
+    figure = curves.curves(load([runs_dir]).runs)
+    figure.render("png")
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks[:3] == ["0", "2k", "4k"]
+
+
+def test_a_notebook_shows_the_figure_without_pyplot(runs_dir):
+    figure = curves.curves(family(runs_dir).runs, style="slides")
+    image = Image.open(io.BytesIO(figure._repr_png_()))
+    assert image.format == "PNG"
+    assert image.size == tuple((figure.get_size_inches() * style.LOOKS["slides"].dpi).astype(int))
+    assert figure._repr_png_() == figure.render("png")
+
+
+def test_a_figure_saves_itself(runs_dir, tmp_path):
+    curves.curves(family(runs_dir).runs).save(tmp_path / "x.pdf")
+    assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_wide_page_belongs_to_the_plot(runs_dir):
+    figure = curves.curves(family(runs_dir, 6, 5).runs, size=(8.0, 3.0))
+    figure.render("png")
+    (panel,) = figure.axes
+    box = panel.get_position()
+    assert box.width * box.height > 0.45
+
+
+def test_a_page_that_is_too_low_is_refused_with_the_height_that_it_needs(runs_dir):
+    loaded = family(runs_dir, 2, 5, environments=("CartPole-v0", "CartPole-v1"))
+    with pytest.raises(ErlctlError, match=r"2 panels do not fit.*\n.*at least 2\.6"):
+        curves.curves(loaded.runs, size=(2.0, 1.5))
+    curves.curves(loaded.runs, size=(2.0, 2.6))
+
+
+def test_diagnostics_leave_out_what_does_not_apply(runs_dir, monkeypatch):
+    loaded = family(runs_dir, 2, 3)
+    for run in loaded.runs:
+        columns = dict(run.table("progress"))
+        columns["clipped_fraction"] = np.zeros_like(columns["clipped_fraction"])
+        del columns["kl_to_target"]
+        columns["entropy"] = np.geomspace(1.0, 1e-16, len(columns["entropy"]))
+        run._tables["progress", None] = columns, []
+    figure = diagnostics.diagnostics(loaded.runs)
+    assert len(figure.axes) == 4
+    assert "Not recorded or always 0: KL to the target policy, clipped fraction." in texts(figure)
+    (entropy,) = [panel for panel in figure.axes if "entropy" in panel.get_title(loc="left")]
+    assert entropy.get_yscale() == "linear"
+
+
+def test_too_few_runs_for_an_iqm_are_said_and_leave_no_empty_panel(runs_dir):
+    figure = summary.aggregate(compare(family(runs_dir, 2, 3), Scoring()))
+    assert len(figure.axes) == 2
+    assert "No IQM: it needs 4 runs." in texts(figure)
 
 
 def test_wall_time_is_an_x_axis(runs_dir):
@@ -146,7 +377,7 @@ def test_gaps_stay_gaps(runs_dir):
     assert aligned.counts.tolist() == [3, 3, 3, 3, 3, 3, 0, 3]
     centre = aligned.centre("mean")
     assert np.isnan(centre[6])
-    save.render(curves.curves(load([runs_dir]).runs), "png")
+    curves.curves(load([runs_dir]).runs).render("png")
 
 
 def test_unequal_steps_are_interpolated_but_never_beyond_a_run(runs_dir):
@@ -168,11 +399,6 @@ def test_moving_average_is_trailing_and_leaves_out_gaps(points):
     np.testing.assert_allclose(moving_average(values, points), expected)
 
 
-def test_twenty_variants_are_all_drawn_differently():
-    pens = style.pens([str(i) for i in range(20)])
-    assert len(set(pens.values())) == 20
-
-
 def test_neighbouring_variants_differ_in_grey_too():
     pens = style.pens([str(i) for i in range(20)]).values()
     for first, second in itertools.pairwise(pens):
@@ -188,8 +414,10 @@ def test_sensitivity_takes_a_log_axis_where_factors_count(runs_dir):
     (panel,) = figure.axes
     assert panel.get_xscale() == "log"
     assert panel.get_xlabel() == "agent.temperature"
-    save.render(figure, "png")
-    assert "0.01" in [tick.get_text() for tick in panel.get_xticklabels()]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["0.001", "0.01", "0.1"]
+    assert list(panel.get_xticks()) == [0.001, 0.01, 0.1]
+    dots = [line for line in panel.get_lines() if line.get_marker() == "."]
+    assert sorted(y for line in dots for y in line.get_ydata()) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
 def test_sensitivity_draws_one_line_per_setting_of_the_other_fields(runs_dir):
@@ -200,7 +428,11 @@ def test_sensitivity_draws_one_line_per_setting_of_the_other_fields(runs_dir):
     figure = sensitivity.sensitivity(load([runs_dir]).runs, "agent.g")
     assert "cvi" in texts(figure)
     assert "dqn" in texts(figure)
-    assert figure.axes[0].get_xscale() == "linear"
+    (panel,) = figure.axes
+    assert panel.get_xscale() == "linear"
+    middles = [line for line in panel.get_lines() if line.get_marker() != "."]
+    x = [line.get_transform().transform((0.5, 1.0))[0] for line in middles]
+    assert len(set(np.round(x))) == 2  # beside each other, not on top
 
 
 def test_sensitivity_without_a_sweep_or_with_a_wrong_field_is_an_error(runs_dir):
@@ -236,7 +468,7 @@ def test_all_environments_together_have_a_panel(runs_dir):
 @pytest.mark.parametrize("name", ["x.jpg", "x", "x.png.txt"])
 def test_a_file_name_of_another_format_is_an_error_with_a_remedy(tmp_path, name):
     with pytest.raises(ErlctlError, match=r"\.png, \.svg, \.pdf"):
-        save.check_name(tmp_path / name)
+        check_name(tmp_path / name)
 
 
 def test_the_size_is_what_was_asked_for(runs_dir):
@@ -250,6 +482,18 @@ def test_the_terminal_shows_curves_without_colours_by_letters(runs_dir):
     assert "a variant_0 (n = 3)" in text
     assert all(len(line) <= 70 for line in text.splitlines())
     assert text.count("b") > 10
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_names_in_a_narrow_terminal_stay_different(runs_dir, color):
+    for value in (0.01, 0.02):
+        name = f"munchausen_dqn_with_a_long_name_{value}_of_its_own_too"
+        synthetic.write_run(runs_dir, variant=name)
+    drawn = terminal.curves(load([runs_dir]).runs, width=72, color=color)
+    text = re.sub(r"\x1b\[[\d;]*m", "", drawn)
+    names = set(re.findall(r"munch\S+ \(n = 1\)", text))
+    assert len(names) == 2
+    assert all(len(line) <= 72 for line in text.splitlines())
 
 
 def test_the_terminal_shows_colours_on_request(runs_dir):

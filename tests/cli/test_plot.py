@@ -40,6 +40,22 @@ def test_the_same_line_gives_the_same_bytes(family, tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
+def test_labels_limits_and_words_around_the_plot_can_be_chosen(family, tmp_path):
+    usual, own = tmp_path / "a.svg", tmp_path / "b.svg"
+    erlctl("plot", family, "-o", usual)
+    result = erlctl("plot", family, "-o", own, "--label", "munchausen_dqn=M-DQN", "--title", "",
+                    "--no-caption", "--xlim", 0, 4000, "--ylim", -7, 7, "--band", "none")
+    assert (result.code, result.err) == (0, "")
+    for text, is_usual, is_own in (
+        (">M-DQN<", False, True), (">munchausen_dqn<", True, False), ("n = 3 runs", True, False),
+        ("evaluation return over steps", True, False), (">10k<", True, False),
+        (">4k<", True, True), (">200<", True, False),
+    ):
+        assert (text in usual.read_text(), text in own.read_text()) == (is_usual, is_own), text
+    assert "M-DQN (n = 3)" in erlctl(
+        "plot", family, "--terminal", "--label", "munchausen_dqn=M-DQN").out
+
+
 def test_the_terminal_gets_a_picture(family):
     result = erlctl("plot", family, "--terminal")
     assert result.code == 0
@@ -52,7 +68,10 @@ def test_the_terminal_gets_a_picture(family):
     [(("-o", "x.jpg"), 1, ".png, .svg, .pdf"), (("-o", "no/such/folder/x.png"), 1, "No such file"),
      (("--metric", "retrun"), 2, "did you mean"), (("--terminal", "-o", "x.png"), 2, "--terminal"),
      (("--kind", "sensitivity", "--field", "agent.gama"), 2, "swept field"),
-     (("--size", "0", "3"), 2, "--size")])
+     (("--size", "0", "3"), 2, "--size"), (("--label", "dqm=x"), 2, "did you mean 'dqn'"),
+     (("--label", "dqn"), 1, "OLD=NEW"), (("--label", "dqn=x", "--label", "munchausen_dqn=x"), 1,
+                                          "both be called 'x'"),
+     (("--kind", "aggregate", "--ylim", "0", "1"), 1, "leave out --ylim")])
 def test_refusals_say_what_to_do(family, arguments, code, said):
     result = erlctl("plot", family, *arguments)
     assert result.code == code

@@ -1,9 +1,9 @@
-"""Figures: functions from runs or comparisons to a `matplotlib.figure.Figure`.
+"""Figures: functions from runs or comparisons to a `figure.Figure`, which a notebook shows.
 
-    from erlctl.analysis import load
-    from erlctl.analysis.figures import curves, save
+    from erlctl.analysis.load import load
+    from erlctl.analysis.figures.curves import curves
 
-    runs = load.load(["runs/cartpole-family"]).runs
-    figure = curves.curves(runs)            # a notebook shows it
-    save.save(figure, Path("curves.pdf"))
+    figure = curves(load(["runs/cartpole-family"]).runs, labels={"munchausen_dqn": "M-DQN"})
+    figure                       # the last line of a cell: the picture appears
+    figure.save("curves.pdf")    # or .svg, .png
 """

@@ -2,29 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from erlctl.analysis.data import RETURN, Metric, Run
+from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
 from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
+from erlctl.analysis.statistics import Floats
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from typing_extensions import Unpack
+
+    from erlctl.analysis.figures.figure import Figure
 
 _NAMES = {"mean": "mean", "iqm": "interquartile mean", "median": "median"}
 _FEW_LINES = 4
-_MANY_LINES = 8
+
+
+@dataclass
+class Drawn:
+    """What has been drawn so far, so that the caption says that and nothing else.
+
+    Attributes:
+        statistic: "mean", "iqm" or "median" over runs.
+        band: "auto": from `MIN_RUNS_BOOTSTRAP` runs on, below that the runs themselves; "always":
+            wherever there is an interval; "none".
+        show_seeds: Whether every run is drawn faintly.
+        counts: Runs per line.
+        with_band: Runs of the lines with a band.
+        has_runs: Whether single runs were drawn.
+        is_cut: Whether a band was cut at the possible values.
+        has_others: Whether variants of other panels were drawn in grey.
+    """
+
+    statistic: str = "mean"
+    band: str = "auto"
+    show_seeds: bool = False
+    counts: set[int] = field(default_factory=set)
+    with_band: set[int] = field(default_factory=set)
+    has_runs: bool = False
+    is_cut: bool = False
+    has_others: bool = False
+
+    def caption(self, smooth: int) -> str:
+        """Return what lines and bands are."""
+        if not self.counts:
+            return "No run has a value."
+        parts = [f"Lines: {_NAMES[self.statistic]} over {look_of.runs(self.counts)}."]
+        if self.with_band:
+            cut = ", cut at the possible values" if self.is_cut else ""
+            method = _method(sorted(self.with_band), self.statistic)
+            parts.append(f"Bands: pointwise 95% interval over runs ({method}{cut}).")
+        if self.band != "none" and (least := min(self.counts)) < self._least():
+            which = "No bands" if not self.with_band else "No band for some"
+            parts.append(f"{which}: below {self._least()} runs (here {least}).")
+        if self.has_runs:
+            parts.append("Faint lines: single runs.")
+        if self.has_others:
+            parts.append("Grey: the variants of the other panels.")
+        parts.append(
+            f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
+        return " ".join(parts)
+
+    def _least(self) -> int:
+        is_student = self.band == "always" and self.statistic == "mean"
+        return MIN_RUNS_INTERVAL if is_student else MIN_RUNS_BOOTSTRAP
+
+    def line(
+        self, panel: Any, aligned: Aligned, pen: look_of.Pen, known: limits.Range
+    ) -> Any:
+        """Draw one variant into a panel; return the handle for the legend.
+
+        With few runs the runs themselves are drawn: their honest band is far wider than all of
+        them and says less.
+        """
+        x, centre = aligned.x, aligned.centre(self.statistic)
+        self.counts |= aligned.runs_shown
+        (line,) = panel.plot(
+            x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker,
+            markevery=max(1, int(np.ceil(x.size / 10))), markeredgecolor="white",
+            markeredgewidth=0.4, zorder=3,
+        )
+        num_runs = len(aligned.values)
+        if self.band != "none" and num_runs >= self._least():
+            low, high = aligned.interval(self.statistic)
+            enough = aligned.counts >= self._least()
+            low, high = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+            floor, ceiling = limits.with_data(known, aligned.values)
+            self.is_cut |= bool(np.any(low < floor) or np.any(high > ceiling))
+            panel.fill_between(
+                x, np.maximum(low, floor), np.minimum(high, ceiling), color=pen.color,
+                alpha=0.18 if num_runs >= MIN_RUNS_BOOTSTRAP else 0.08, linewidth=0,
+            )
+            self.with_band |= {n for n in aligned.runs_shown if n >= self._least()}
+        if num_runs > 1 and (
+            self.show_seeds or (self.band == "auto" and num_runs < MIN_RUNS_BOOTSTRAP)
+        ):
+            self.has_runs = True
+            for row in aligned.values:
+                panel.plot(x, row, color=pen.color, alpha=min(0.4, max(0.1, 4 / num_runs)),
+                           zorder=1.5, linewidth=line.get_linewidth() * 0.4)
+        return line
+
+    def others(self, panel: Any, lines: Mapping[str, Aligned], members: Sequence[str]) -> None:
+        """Draw the lines of the variants that are not in this panel in grey, to compare with."""
+        for variant, aligned in lines.items():
+            if variant not in members and aligned.x.size:
+                self.has_others = True
+                panel.plot(aligned.x, aligned.centre(self.statistic), color="0.82", linewidth=0.7,
+                           zorder=0.5)
 
 
 def curves(
     runs: Sequence[Run], metric: Metric = RETURN, *, statistic: str = "mean",
-    by_wall_time: bool = False, show_seeds: bool = False, smooth: int = 1, style: str = "paper",
-    size: tuple[float, float] | None = None, title: str | None = None,
+    by_wall_time: bool = False, show_seeds: bool = False, smooth: int = 1, band: str = "auto",
+    **page: Unpack[look_of.Page],
 ) -> Figure:
     """Draw a metric against steps or training time.
 
@@ -35,77 +133,69 @@ def curves(
         by_wall_time: Whether x is training time in seconds.
         show_seeds: Whether every run is drawn faintly.
         smooth: Points of the trailing moving average; 1 for none. Said in the caption.
-        style: "paper" or "slides".
-        size: Width and height in inches.
-        title: Heading; None: the metric and what it is drawn over.
+        band: "auto" (the runs themselves in place of a band of fewer than five), "always", "none".
+        **page: See `style.Page`.
     """
     environments = sorted({run.environment for run in runs})
     variants = sorted({run.variant for run in runs}, key=natural)
-    pens = look_of.pens(variants)
-    handles: dict[str, Any] = {}
-    counts: set[int] = set()
-    with look_of.drawing(style) as look:
-        figure, panels = look_of.panels(
-            len(environments), look, size=size, entries=variants
-        )
-        for environment, panel in zip(environments, panels, strict=True):
-            for variant in variants:
-                members = [
-                    run for run in runs
-                    if run.variant == variant and run.environment == environment
-                ]
-                aligned = align(members, metric, by_wall_time=by_wall_time, smooth=smooth)
-                if not aligned.x.size:
-                    continue
-                counts |= aligned.runs_shown
-                handles[variant] = draw_line(
-                    panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
-                    num_lines=len(variants),
-                )
-            _make_room_for_n(panel)
-            panel.set_title(environment)
-            panel.set_ylabel(metric.label)
-            look_of.steps_axis(panel, by_wall_time=by_wall_time)
+    parts = look_of.chunks(variants)
+    drawn = Drawn(statistic, band, show_seeds)
+    with look_of.sheet(page, variants) as sheet:
+        blocks = sheet.grid(
+            len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
+        for at, environment in enumerate(environments):
+            lines = lines_of(runs, environment, variants, metric, by_wall_time, smooth)
+            known = limits.possible(environment, metric)
+            column = [block[at] for block in blocks]
+            for panel, part, handles in zip(column, parts, sheet.handles, strict=True):
+                for variant in (name for name in part if name in lines):
+                    handles[sheet.labels[variant]] = drawn.line(
+                        panel, lines[variant], sheet.pens[variant], known)
+                    if len(part) <= _FEW_LINES:
+                        _say_n(panel, lines[variant], sheet.pens[variant])
+                drawn.others(panel, lines, part)
+                sheet.heading(panel, environment)
+                panel.set_ylabel(metric.label)
+                look_of.steps_axis(panel, by_wall_time=by_wall_time)
+            same_limits(column, [aligned.values for aligned in lines.values()])
+            for panel in column:
+                _make_room_for_n(panel)
         over = "training time" if by_wall_time else "steps"
-        look_of.finish(
-            figure, look, handles={name: handles[name] for name in variants if name in handles},
-            title=title or f"{metric.label} over {over}",
-            caption=caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
-        )
-    return figure
+        return sheet.finish(title=f"{metric.label} over {over}", caption=drawn.caption(smooth))
 
 
-def draw_line(
-    panel: Any, aligned: Aligned, pen: look_of.Pen, statistic: str, *, show_seeds: bool = False,
-    num_lines: int = 1, say_n: bool = True,
-) -> Any:
-    """Draw one variant into a panel; return the handle for the legend.
+def lines_of(
+    runs: Sequence[Run], environment: str, variants: Sequence[str], metric: Metric,
+    by_wall_time: bool, smooth: int,
+) -> dict[str, Aligned]:
+    """Return the curves of every variant that has values in an environment."""
+    found = {}
+    for variant in variants:
+        members = [run for run in runs if (run.variant, run.environment) == (variant, environment)]
+        aligned = align(members, metric, by_wall_time=by_wall_time, smooth=smooth)
+        if aligned.x.size and np.isfinite(aligned.values).any():
+            found[variant] = aligned
+    return found
 
-    Below `MIN_RUNS_BOOTSTRAP` runs the runs themselves are drawn too, and they set the scale: an
-    honest band is far wider than all of them and would press the curves flat.
+
+def same_limits(panels: Sequence[Any], runs: Sequence[Floats] = ()) -> None:
+    """Give panels of one quantity the same limits: those of the lines, and of intervals near them.
+
+    Args:
+        panels: With lines, and intervals as collections.
+        runs: Values of the runs where they are not drawn, to judge which interval is near.
     """
-    x, centre = aligned.x, aligned.centre(statistic)
-    low, high = aligned.interval(statistic)
-    every = max(1, int(np.ceil(x.size / 10)))
-    (line,) = panel.plot(
-        x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker, markevery=every,
-        markeredgecolor="white", markeredgewidth=0.4, zorder=3,
-    )
-    opacity = 0.18 if num_lines <= _MANY_LINES else 0.07
-    panel.fill_between(x, low, high, color=pen.color, alpha=opacity, linewidth=0)
-    num_runs = len(aligned.values)
-    is_few = 1 < num_runs < MIN_RUNS_BOOTSTRAP and num_lines <= _MANY_LINES
-    if show_seeds or is_few:
-        faint = min(0.35, max(0.1, 4 / num_runs))
-        for row in aligned.values:
-            panel.plot(x, row, color=pen.color, alpha=faint, zorder=1.5,
-                       linewidth=line.get_linewidth() * 0.4)
-    if is_few:
-        panel.relim()  # lines only: the bands are left out
-        panel.autoscale_view()
-    if say_n and num_lines <= _FEW_LINES:
-        _say_n(panel, aligned, pen)
-    return line
+    drawn = np.concatenate(
+        [line.get_ydata() for panel in panels for line in panel.get_lines()] or [np.empty(0)])
+    ends = [
+        path.vertices[:, 1] for panel in panels for band in panel.collections
+        for path in band.get_paths()
+    ]
+    found = limits.reaching(drawn, np.concatenate([*ends, np.empty(0)]),
+                            np.concatenate([drawn, *[values.ravel() for values in runs]]))
+    if found is not None:
+        for panel in panels:
+            panel.set_ylim(*found)
 
 
 def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:
@@ -141,30 +231,12 @@ def _make_room_for_n(panel: Any) -> None:
     panel.set_ylim(low - 0.07 * rows * (high - low), high)
 
 
-def caption(counts: set[int], statistic: str, *, smooth: int, show_seeds: bool) -> str:
-    """Return what lines and bands are, for runs per line `counts`."""
-    numbers = sorted(counts)
-    if not numbers:
-        return "No run has a value."
-    parts = [f"Lines: {_NAMES[statistic]} over {look_of.runs(numbers)}."]
-    least = MIN_RUNS_INTERVAL if statistic == "mean" else MIN_RUNS_BOOTSTRAP
-    if numbers[-1] >= least:
-        parts.append(f"Bands: pointwise 95% interval over runs ({_method(numbers, statistic)}).")
-    has_few = numbers[0] < MIN_RUNS_BOOTSTRAP
-    if numbers[0] < least:
-        parts.append(f"No band below {least} runs.")
-    if show_seeds or (has_few and numbers[-1] > 1):
-        parts.append("Faint lines: single runs.")
-    parts.append(f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
-    return " ".join(parts)
-
-
 def _method(numbers: list[int], statistic: str) -> str:
     """Return how the bands were made, for lines of `numbers` runs in ascending order."""
     if statistic != "mean":
         return "BCa bootstrap"
     methods = []
-    if any(MIN_RUNS_INTERVAL <= n < MIN_RUNS_BOOTSTRAP for n in numbers):
+    if numbers[0] < MIN_RUNS_BOOTSTRAP:
         methods.append("Student t, wide with so few runs")
     if numbers[-1] >= MIN_RUNS_BOOTSTRAP:
         methods.append("studentised bootstrap")

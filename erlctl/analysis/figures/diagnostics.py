@@ -8,81 +8,104 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from erlctl.analysis.data import METRICS, PROGRESS, Run
+from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
-from erlctl.analysis.figures.curves import caption, draw_line
-from erlctl.analysis.grid import align
+from erlctl.analysis.figures.curves import Drawn, lines_of, same_limits
 from erlctl.analysis.numbers import natural
+from erlctl.errors import ErlctlError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from typing_extensions import Unpack
+
+    from erlctl.analysis.figures.figure import Figure
 
 COLUMNS = ("entropy", "action_gap", "kl_to_target", "preference_max", "clipped_fraction", "loss")
-_LOG_RATIO = 100.0  # preferences of some algorithms grow without bound
+_LOGARITHMIC = ("kl_to_target", "preference_max", "loss", "gradient_norm")  # span magnitudes
+_LOG_RATIO = 100.0
 
 
 def diagnostics(
     runs: Sequence[Run], columns: Sequence[str] = COLUMNS, *, statistic: str = "mean",
-    smooth: int = 1, by_wall_time: bool = False, show_seeds: bool = False, style: str = "paper",
-    size: tuple[float, float] | None = None, title: str | None = None,
+    smooth: int = 1, by_wall_time: bool = False, show_seeds: bool = False, band: str = "auto",
+    **page: Unpack[look_of.Page],
 ) -> Figure:
-    """Draw columns of progress.csv: one panel per column, one row of panels per environment.
+    """Draw columns of progress.csv: one panel per column and environment that has values.
 
     Args:
         runs: Runs of any variants and environments.
-        columns: Names of the columns; those that no run has are left out.
+        columns: Names of the columns; those that no run has, or that are always 0, are left out.
         statistic: "mean", "iqm" or "median" over runs; the band is its 95 % interval.
         smooth: Points of the trailing moving average; 1 for none.
         by_wall_time: Whether x is training time in seconds.
         show_seeds: Whether every run is drawn faintly.
-        style: "paper" or "slides".
-        size: Width and height in inches.
-        title: Heading.
+        band: As for `curves.curves`.
+        **page: See `style.Page`.
+
+    Raises:
+        ErlctlError: No run has a value in any of the columns.
     """
     environments = sorted({run.environment for run in runs})
     variants = sorted({run.variant for run in runs}, key=natural)
-    tables = [run.table(PROGRESS) for run in runs]  # all columns at once: most will be drawn
-    shown = [n for n in columns if any(np.isfinite(t.get(n, np.nan)).any() for t in tables)]
-    pens = look_of.pens(variants)
-    handles: dict[str, Any] = {}
-    counts: set[int] = set()
-    per_row = min(len(shown), 3) if len(environments) == 1 else max(1, len(shown))
-    with look_of.drawing(style) as look:
-        figure, panels = look_of.panels(
-            max(1, len(environments) * len(shown)), look, size=size, entries=variants,
-            columns=max(1, per_row),
+    wanted = [(environment, name) for name in columns for environment in environments
+              if _applies(runs, environment, name)]
+    if not wanted:
+        raise ErlctlError("no run has recorded what these algorithms do inside",
+                          fix="draw --kind curves, or runs of erlctl")
+    parts = look_of.chunks(variants)
+    drawn = Drawn(statistic, band, show_seeds)
+    is_single = len(environments) == 1
+    per_row = min(len(wanted), 3 if is_single else len(environments), 4)
+    with look_of.sheet(page, variants) as sheet:
+        blocks = sheet.grid(
+            len(wanted), columns=per_row,
+            parts=[[sheet.labels[name] for name in part] for part in parts])
+        for at, (environment, name) in enumerate(wanted):
+            metric = METRICS[name]
+            lines = lines_of(runs, environment, variants, metric, by_wall_time, smooth)
+            known = limits.possible(environment, metric)
+            column = [block[at] for block in blocks]
+            for panel, part, handles in zip(column, parts, sheet.handles, strict=True):
+                for variant in (variant for variant in part if variant in lines):
+                    handles.setdefault(sheet.labels[variant], drawn.line(
+                        panel, lines[variant], sheet.pens[variant], known))
+                drawn.others(panel, lines, part)
+                sheet.heading(panel, metric.label if is_single else environment)
+                panel.set_ylabel("" if is_single else metric.label)
+                look_of.steps_axis(panel, by_wall_time=by_wall_time)
+            same_limits(column, [aligned.values for aligned in lines.values()])
+            _scale(column, name)
+        return sheet.finish(
+            title="diagnostics" + (f": {environments[0]}" if is_single else ""),
+            caption=drawn.caption(smooth) + _absent(columns, {name for _, name in wanted}),
+            rows=True,
         )
-        wanted = [(environment, name) for environment in environments for name in shown]
-        for panel, (environment, name) in zip(panels, wanted, strict=False):
-            for variant in variants:
-                members = [r for r in runs if (r.variant, r.environment) == (variant, environment)]
-                aligned = align(members, METRICS[name], by_wall_time=by_wall_time, smooth=smooth)
-                if aligned.x.size:
-                    counts |= aligned.runs_shown
-                    handles[variant] = draw_line(
-                        panel, aligned, pens[variant], statistic, show_seeds=show_seeds,
-                        num_lines=len(variants), say_n=False,
-                    )
-            _scale(panel)
-            heading = METRICS[name].label.partition(" (")[0]
-            panel.set_title(heading if len(environments) == 1 else environment)
-            panel.set_ylabel(METRICS[name].label)
-            look_of.steps_axis(panel, by_wall_time=by_wall_time)
-        look_of.finish(
-            figure, look, title=title or _heading(environments),
-            handles={name: handles[name] for name in variants if name in handles},
-            caption=caption(counts, statistic, smooth=smooth, show_seeds=show_seeds),
-        )
-    return figure
 
 
-def _heading(environments: Sequence[str]) -> str:
-    return f"diagnostics: {environments[0]}" if len(environments) == 1 else "diagnostics"
+def _absent(columns: Sequence[str], shown: set[str]) -> str:
+    names = [METRICS[name].label.partition(" (")[0] for name in columns if name not in shown]
+    return f" Not recorded or always 0: {', '.join(names)}." if names else ""
 
 
-def _scale(panel: Any) -> None:
-    """Take a logarithmic axis where positive values span orders of magnitude."""
-    values = np.concatenate([line.get_ydata() for line in panel.get_lines()] or [np.empty(0)])
+def _applies(runs: Sequence[Run], environment: str, name: str) -> bool:
+    tables = [run.table(PROGRESS) for run in runs if run.environment == environment]
+    return any(np.any(np.nan_to_num(table.get(name, np.empty(0)), posinf=0.0, neginf=0.0) != 0)
+               for table in tables)
+
+
+def _scale(panels: Sequence[Any], name: str) -> None:
+    """Take a logarithmic axis where positive values span orders of magnitude.
+
+    Its lower end follows the bulk of the values: a single difference that rounds to 1e-16 would
+    press everything else into the top.
+    """
+    values = np.concatenate([line.get_ydata() for p in panels for line in p.get_lines()])
     values = values[np.isfinite(values)]
-    if values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+    if name not in _LOGARITHMIC or not values.size or values.min() <= 0:
+        return
+    low, high = float(np.quantile(values, 0.02)) / 2, float(values.max()) * 1.5
+    if high / max(low, float(values.min())) <= _LOG_RATIO:
+        return
+    for panel in panels:
         panel.set_yscale("log")
+        panel.set_ylim(max(low, float(values.min()) / 1.5), high)
         look_of.plain_numbers(panel.yaxis)

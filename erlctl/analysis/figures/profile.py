@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,19 @@ import numpy as np
 from erlctl.analysis.bootstrap import CONFIDENCE
 from erlctl.analysis.comparison import Comparison
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import Floats, performance_profile
 from erlctl.errors import ErlctlError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from typing_extensions import Unpack
+
+    from erlctl.analysis.figures.figure import Figure
 
 
 def profile(
-    comparison: Comparison, *, style: str = "paper", size: tuple[float, float] | None = None,
-    title: str | None = None,
+    comparison: Comparison, *, band: str = "auto", **page: Unpack[look_of.Page]
 ) -> Figure:
     """Draw the fraction of runs that score more than tau, one line per variant.
 
@@ -29,13 +32,49 @@ def profile(
 
     Args:
         comparison: From `comparison.compare`.
-        style: "paper" or "slides".
-        size: Width and height in inches.
-        title: Heading.
+        band: "auto" (from five runs on), "always" (from three runs on), "none".
+        **page: See `style.Page`.
 
     Raises:
         ErlctlError: No run has a score.
     """
+    wanted = _panels(comparison)
+    found = {variant for _, _, by_variant in wanted for variant in by_variant}
+    variants = sorted(found, key=natural)
+    parts = look_of.chunks(variants)
+    least = {"auto": MIN_RUNS_BOOTSTRAP, "always": MIN_RUNS_INTERVAL}.get(band, math.inf)
+    has_bands = False
+    with look_of.sheet(page, variants) as sheet:
+        blocks = sheet.grid(
+            len(wanted), parts=[[sheet.labels[name] for name in part] for part in parts])
+        for at, (name, label, by_variant) in enumerate(wanted):
+            thresholds = _thresholds(by_variant)
+            for block, part, handles in zip(blocks, parts, sheet.handles, strict=True):
+                panel = block[at]
+                for variant in (variant for variant in part if variant in by_variant):
+                    strata_of = by_variant[variant]
+                    has_band = min(map(len, strata_of)) >= least
+                    has_bands |= has_band
+                    handles[sheet.labels[variant]] = _line(
+                        panel, strata_of, thresholds, sheet.pens[variant], has_band)
+                sheet.heading(panel, name)
+                panel.set_xlabel(label)
+                panel.set_ylabel("runs above it")
+                panel.set_ylim(-0.03, 1.03)
+                panel.set_xlim(thresholds[0], thresholds[-1])
+        counts = [
+            sum(map(len, strata)) for _, _, by_variant in wanted for strata in by_variant.values()
+        ]
+        bands = " Bands: pointwise 95% score interval over runs." if has_bands else ""
+        if not has_bands and band != "none":
+            bands = f" No bands: below {least:.0f} runs."
+        return sheet.finish(
+            title="performance profiles", caption="Lines: fraction of runs whose score is above "
+            f"each value; {look_of.runs(counts)} per line.{bands}")
+
+
+def _panels(comparison: Comparison) -> list[tuple[str, str, dict[str, list[Floats]]]]:
+    """Name, unit and scores by variant and environment of each panel."""
     wanted: list[tuple[str, str, dict[str, list[Floats]]]] = [
         (block.environment, comparison.scoring.unit_label,
          {group.variant: [group.values] for group in block.groups if group.num_used})
@@ -46,30 +85,7 @@ def profile(
         wanted.append(("all environments", "normalised score", strata))
     if not wanted:
         raise ErlctlError("no run has a score", fix="`erlctl compare` says why")
-    found = {variant for _, _, by_variant in wanted for variant in by_variant}
-    variants = sorted(found, key=natural)
-    pens = look_of.pens(variants)
-    handles: dict[str, Any] = {}
-    with look_of.drawing(style) as look:
-        figure, panels = look_of.panels(len(wanted), look, size=size, entries=variants)
-        for panel, (name, label, by_variant) in zip(panels, wanted, strict=True):
-            thresholds = _thresholds(by_variant)
-            for variant in (variant for variant in variants if variant in by_variant):
-                handles[variant] = _line(panel, by_variant[variant], thresholds, pens[variant])
-            panel.set_title(name)
-            panel.set_xlabel(f"tau = {label}")
-            panel.set_ylabel("runs with score > tau")
-            panel.set_ylim(-0.03, 1.03)
-        counts = [
-            sum(map(len, strata)) for _, _, by_variant in wanted for strata in by_variant.values()
-        ]
-        bands = "Bands: pointwise 95% score interval over runs."
-        look_of.finish(
-            figure, look, title=title or "performance profiles",
-            handles={variant: handles[variant] for variant in variants},
-            caption=f"{look_of.runs(counts)} per line. {bands if max(counts) >= 3 else ''}",
-        )
-    return figure
+    return wanted
 
 
 def profile_interval(strata: Sequence[Floats], thresholds: Floats) -> tuple[Floats, Floats, Floats]:
@@ -103,13 +119,15 @@ def _thresholds(by_variant: dict[str, list[Floats]]) -> Floats:
     return np.concatenate([[scores[0] - margin], scores, [scores[-1] + margin]])
 
 
-def _line(panel: Any, strata: list[Floats], thresholds: Floats, pen: look_of.Pen) -> Any:
+def _line(
+    panel: Any, strata: list[Floats], thresholds: Floats, pen: look_of.Pen, has_band: bool
+) -> Any:
     centre, low, high = profile_interval(strata, thresholds)
     (line,) = panel.step(
         thresholds, centre, where="post", color=pen.color, linestyle=pen.dashes, marker=pen.marker,
         markevery=max(1, thresholds.size // 8), markeredgecolor="white", markeredgewidth=0.4,
     )
-    if min(map(len, strata)) >= 3:
+    if has_band:
         panel.fill_between(thresholds, np.clip(low, 0, 1), np.clip(high, 0, 1), step="post",
                            color=pen.color, alpha=0.12, linewidth=0)
     return line

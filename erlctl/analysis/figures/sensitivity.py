@@ -9,15 +9,19 @@ import numpy as np
 
 from erlctl.analysis import specs
 from erlctl.analysis.data import Run
+from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
-from erlctl.analysis.intervals import run_interval
+from erlctl.analysis.figures.curves import same_limits
+from erlctl.analysis.intervals import ALL_EQUAL, MIN_RUNS_BOOTSTRAP, run_interval
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.scores import Scoring, score
 from erlctl.analysis.statistics import STATISTICS
 from erlctl.errors import ErlctlError, UnknownNameError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from typing_extensions import Unpack
+
+    from erlctl.analysis.figures.figure import Figure
 
 _LOG_RATIO = 8.0  # from here on equal factors tell more than equal distances
 Points = Mapping[float | str, list[float]]
@@ -34,8 +38,7 @@ def swept_fields(runs: Sequence[Run]) -> list[str]:
 
 def sensitivity(
     runs: Sequence[Run], field: str | None = None, *, scoring: Scoring | None = None,
-    statistic: str = "mean", style: str = "paper", size: tuple[float, float] | None = None,
-    title: str | None = None,
+    statistic: str = "mean", **page: Unpack[look_of.Page],
 ) -> Figure:
     """Draw the score against a field, one line per setting of all other swept fields.
 
@@ -44,9 +47,7 @@ def sensitivity(
         field: Dotted path such as "agent.temperature"; None: the only swept number.
         scoring: How a run becomes a number.
         statistic: "mean", "iqm" or "median" over runs; whiskers are its 95 % interval.
-        style: "paper" or "slides".
-        size: Width and height in inches.
-        title: Heading.
+        **page: See `style.Page`; its labels are those of the lines.
 
     Raises:
         ErlctlError: No field is swept, or several are and none is named.
@@ -57,32 +58,45 @@ def sensitivity(
     field = _chosen(field, swept_fields(runs), runs)
     environments = sorted({run.environment for run in runs})
     series = {name: _series(runs, name, field, scoring) for name in environments}
-    labels = sorted({label for lines in series.values() for label in lines}, key=natural)
-    pens = look_of.pens(labels)
-    handles: dict[str, Any] = {}
+    settings = sorted({label for lines in series.values() for label in lines}, key=natural)
+    parts = look_of.chunks(settings) if settings != [""] else []
     positions = [p for lines in series.values() for points in lines.values() for p in points]
     scale = _scale(positions)
-    with look_of.drawing(style) as look:
-        figure, panels = look_of.panels(
-            len(environments), look, size=size, entries=labels
+    whiskers: set[str] = set()
+    with look_of.sheet(page, settings) as sheet:
+        blocks = sheet.grid(
+            len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
+        for at, environment in enumerate(environments):
+            known = limits.possible(environment, scoring.metric)
+            column = [block[at] for block in blocks]
+            for panel, part, handles in zip(column, parts or [settings], sheet.handles,
+                                            strict=True):
+                for index, label in enumerate(part):
+                    if label in series[environment]:
+                        dodge = (index - (len(part) - 1) / 2) * min(5.0, 24 / len(part))
+                        handles[sheet.labels[label]] = _line(
+                            panel, series[environment][label], sheet.pens[label], statistic, scale,
+                            dodge, known, whiskers)
+                _axis(sheet, panel, scale, field, positions, len(part))
+                sheet.heading(panel, environment)
+                panel.set_ylabel(scoring.unit_label)
+            same_limits(column)
+        return sheet.finish(
+            title=f"{scoring.unit_label} against {field.rpartition('.')[2]}",
+            caption=_caption(series, statistic, whiskers),
         )
-        for environment, panel in zip(environments, panels, strict=True):
-            for label, points in series[environment].items():
-                handles[label] = _line(panel, points, pens[label], statistic, scale)
-            _axis(panel, scale, field)
-            panel.set_title(environment)
-            panel.set_ylabel(scoring.unit_label)
-        counts = [
-            len(values) for lines in series.values() for points in lines.values()
-            for values in points.values()
-        ]
-        shown = {label: handles[label] for label in labels if label in handles and label}
-        look_of.finish(
-            figure, look, title=title or f"{scoring.unit_label} against {field}", handles=shown,
-            caption=f"Points: {statistic} over {look_of.runs(counts)}"
-            + ("; whiskers: 95% interval over runs." if max(counts, default=0) >= 3 else "."),
-        )
-    return figure
+
+
+def _caption(
+    series: Mapping[str, Mapping[str, Points]], statistic: str, whiskers: set[str]
+) -> str:
+    counts = [
+        len(values) for lines in series.values() for points in lines.values()
+        for values in points.values()
+    ]
+    what = f"; whiskers: 95% interval over runs ({', '.join(sorted(whiskers))})"
+    return (f"Points: {statistic} over {look_of.runs(counts)}; small dots: single runs"
+            f"{what if whiskers else ''}.")
 
 
 def _chosen(field: str | None, swept: Sequence[str], runs: Sequence[Run]) -> str:
@@ -144,30 +158,64 @@ def _scale(positions: Sequence[float | str]) -> Any:
     return "linear"
 
 
-def _line(panel: Any, points: Points, pen: look_of.Pen, statistic: str, scale: Any) -> Any:
+def _line(
+    panel: Any, points: Points, pen: look_of.Pen, statistic: str, scale: Any, dodge: float,
+    known: limits.Range, whiskers: set[str],
+) -> Any:
+    """Draw runs, points and whiskers, `dodge` points (1/72 inch) beside their place."""
+    from matplotlib.transforms import ScaledTranslation
+
     if isinstance(scale, list):
-        by_x = {float(scale.index(str(at))): values for at, values in points.items()}
+        by_x = {float(scale.index(str(at))): np.array(values) for at, values in points.items()}
     else:
-        by_x = {float(at): values for at, values in points.items()}
+        by_x = {float(at): np.array(values) for at, values in points.items()}
     x = sorted(by_x)
-    centres = [float(STATISTICS[statistic](np.array(by_x[at]))) for at in x]
+    place = panel.transData + ScaledTranslation(
+        dodge / 72, 0.0, panel.figure.dpi_scale_trans)
+    floor, ceiling = limits.with_data(known, np.concatenate(list(by_x.values())))
     for at in x:
-        interval = run_interval(np.array(by_x[at]), statistic)
+        panel.plot([at] * by_x[at].size, by_x[at], marker=".", linestyle="", color=pen.color,
+                   alpha=0.45, markersize=5, markeredgewidth=0, transform=place)
+        interval = run_interval(by_x[at], statistic)
         if interval:
-            panel.plot([at, at], [interval.low, interval.high], color=pen.color, linewidth=1.2)
+            whiskers |= {interval.method} - {ALL_EQUAL}
+            is_light = by_x[at].size < MIN_RUNS_BOOTSTRAP
+            panel.vlines([at], max(interval.low, floor), min(interval.high, ceiling),
+                         color=pen.color, linewidth=0.8 if is_light else 1.6,
+                         alpha=0.55 if is_light else 1.0, transform=place)
+    centres = [float(STATISTICS[statistic](by_x[at])) for at in x]
     (line,) = panel.plot(
         x, centres, color=pen.color, linestyle="" if isinstance(scale, list) else pen.dashes,
-        marker=pen.marker, markeredgecolor="white", markeredgewidth=0.4,
+        marker=pen.marker, markeredgecolor="white", markeredgewidth=0.4, zorder=3, transform=place,
     )
     return line
 
 
-def _axis(panel: Any, scale: Any, field: str) -> None:
+def _axis(
+    sheet: look_of.Sheet, panel: Any, scale: Any, field: str, positions: Sequence[float | str],
+    num_lines: int,
+) -> None:
+    """Label the swept values themselves, and leave room for the lines beside each other."""
+    from matplotlib.ticker import NullLocator
+
     panel.set_xlabel(field)
     if isinstance(scale, list):
         panel.set_xticks(range(len(scale)), scale, rotation=30 if len(scale) > 4 else 0)
         panel.set_xlim(-0.5, len(scale) - 0.5)
-    else:
-        panel.set_xscale(scale)
-        if scale == "log":
-            look_of.plain_numbers(panel.xaxis)
+        return
+    panel.set_xscale(scale)
+    at = np.array(sorted({float(position) for position in positions}))
+    places = np.log(at) if scale == "log" else at
+    span = float(np.ptp(places)) or 1.0
+    space = (0.06 + 0.01 * num_lines) * span
+    shown: list[int] = []
+    for index, place in enumerate(places):  # leave out labels that would touch
+        letters = len(f"{at[index]:g}{at[shown[-1]]:g}") / 2 + 1 if shown else 0.0
+        inches = letters * 0.6 * sheet.look.font * 0.9 / 72
+        needed = inches / sheet.panel_inches * (span + 2 * space)
+        if not shown or place - places[shown[-1]] >= needed:
+            shown.append(index)
+    panel.set_xticks(at[shown], [f"{at[index]:g}" for index in shown])
+    panel.xaxis.set_minor_locator(NullLocator())
+    ends = np.array([places[0] - space, places[-1] + space])
+    panel.set_xlim(*(np.exp(ends) if scale == "log" else ends))

@@ -1,7 +1,8 @@
 """Looks shared by all figures: sizes, colours, lines, panels, legend, caption.
 
 Colours are those of Okabe and Ito without the yellow, which is invisible on white; dashes and
-markers change with every variant, so that a print in grey can be read too.
+markers change with every variant, so that a print in grey can be read too. No panel holds more
+variants than there are colours: more of them are drawn in several rows of panels.
 """
 
 from __future__ import annotations
@@ -10,14 +11,45 @@ import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from erlctl.analysis.labels import WIDTH, labels, shared
+from erlctl.errors import ErlctlError
+
+if TYPE_CHECKING:
+    from erlctl.analysis.figures.figure import Figure
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BANDS = ("auto", "always", "none")
 _SMALL_PRINT = 1.75  # characters of an average sentence that fit into one em
-MANY = 6  # from here on the legend stands in a column of its own
+_LETTER, _HANDLE = 0.58, 5.0  # ems of an average letter, and of the line before it in a legend
+_NARROW = 4.5  # inches: a column of a paper, a phone
+
+
+class Page(TypedDict, total=False):
+    """What every figure can be asked for, as keyword arguments.
+
+    Attributes:
+        style: "paper" or "slides".
+        size: Width and height in inches; None: as panels need. A height of None follows the width.
+        title: Heading; None: what is drawn; "": none.
+        caption: Whether what is drawn, the number of runs and the kind of interval are written
+            below.
+        labels: Variant to its name in legends and on axes; others are shortened.
+        xlim: Limits of every x axis.
+        ylim: Limits of every y axis, where all of them show the same quantity.
+    """
+
+    style: str
+    size: tuple[float, float | None] | None
+    title: str | None
+    caption: bool
+    labels: Mapping[str, str]
+    xlim: tuple[float, float] | None
+    ylim: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -38,8 +70,8 @@ class Look:
 
 
 LOOKS: Mapping[str, Look] = {
-    "paper": Look(panel=(3.6, 2.6), font=9, line=1.4, dpi=200),
-    "slides": Look(panel=(5.4, 3.7), font=15, line=2.6, dpi=160),
+    "paper": Look(panel=(3.2, 2.3), font=9, line=1.4, dpi=200),
+    "slides": Look(panel=(5.0, 3.4), font=15, line=2.6, dpi=160),
 }
 
 
@@ -52,130 +84,306 @@ class Pen:
     marker: str
 
 
+def chunks(variants: Sequence[str]) -> list[list[str]]:
+    """Return the variants in parts of nearly equal size, none larger than there are colours."""
+    count = max(1, math.ceil(len(variants) / len(COLORS)))
+    size = max(1, math.ceil(len(variants) / count))
+    return [list(variants[at : at + size]) for at in range(0, len(variants), size)]
+
+
 def pens(variants: Sequence[str]) -> dict[str, Pen]:
-    """Return how each variant is drawn; different for up to 252 of them."""
+    """Return how each variant is drawn; different within a chunk."""
     return {
-        variant: Pen(COLORS[i % len(COLORS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
-        for i, variant in enumerate(variants)
+        variant: Pen(COLORS[i], DASHES[i % len(DASHES)], MARKERS[i])
+        for chunk in chunks(variants) for i, variant in enumerate(chunk)
     }
 
 
 @contextmanager
-def drawing(style: str) -> Iterator[Look]:
+def settings(style: str, *, text_as_shapes: bool = False) -> Iterator[Look]:
     """Apply a style while a figure is made: real fonts, no date, the same bytes every time."""
     import matplotlib as mpl
 
     look = LOOKS[style]
-    settings = {
+    with mpl.rc_context({
         "font.size": look.font, "axes.titlesize": look.font * 1.05, "axes.labelsize": look.font,
         "xtick.labelsize": look.font * 0.9, "ytick.labelsize": look.font * 0.9,
         "legend.fontsize": look.font * 0.9, "lines.linewidth": look.line,
         "lines.markersize": look.font * 0.5, "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False,
         "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6, "axes.axisbelow": True,
-        "axes.formatter.useoffset": False, "legend.frameon": False, "figure.dpi": look.dpi,
-        "savefig.dpi": look.dpi, "svg.fonttype": "none", "pdf.fonttype": 42,
-        "svg.hashsalt": "erlctl", "axes.unicode_minus": True, "text.usetex": False,
-        "text.parse_math": False,
-    }
-    with mpl.rc_context(settings):
+        "axes.titlelocation": "left", "axes.formatter.useoffset": False,
+        "axes.formatter.limits": (-5, 6), "legend.frameon": False, "figure.dpi": look.dpi,
+        "savefig.dpi": look.dpi, "svg.fonttype": "path" if text_as_shapes else "none",
+        "pdf.fonttype": 42, "svg.hashsalt": "erlctl", "axes.unicode_minus": True,
+        "text.usetex": False, "text.parse_math": False,
+    }):
         yield look
 
 
-def panels(
-    count: int, look: Look, *, size: tuple[float, float] | None, entries: Sequence[str] = (),
-    columns: int | None = None, height: float | None = None, row_names: Sequence[str] = (),
-) -> tuple[Any, list[Any]]:
-    """Return a figure with `count` axes.
+@contextmanager
+def sheet(page: Page, variants: Sequence[str], *, rows: bool = False) -> Iterator[Sheet]:
+    """Return a sheet to draw these variants on, with its style applied.
 
     Args:
-        count: Number of panels.
-        look: Sizes.
-        size: Width and height of the figure in inches; None: as many panels need.
-        entries: Names in the legend, which needs room of its own when they are many.
-        columns: Panels side by side; None: nearly square.
-        height: Height of a panel in inches; None: that of the look.
-        row_names: Long names beside the panels of the first column, which need room of their own.
+        page: What the user asked for.
+        variants: Full names, in the order of the legend.
+        rows: Whether their names stand beside the panels, where there is less room for them.
+
+    Raises:
+        TypeError: A keyword that no figure knows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = columns or min(count, max(1, math.ceil(math.sqrt(count))))
-    rows = math.ceil(count / columns)
-    panel_width, panel_height = look.panel
-    if columns > 4:  # a page is not wider
-        panel_width, panel_height = panel_width * 0.8, panel_height * 0.8
-    if count == 1:
-        panel_width, panel_height = panel_width * 1.35, panel_height * 1.25
-    if size is None:
-        wanted = columns * panel_width, rows * (height or panel_height) + 0.5
-        names = max(map(len, row_names), default=0) * 0.5 * look.font / 72
-        size = wanted[0] + _legend_width(entries, look, wanted[0]) + names, wanted[1]
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    axes = list(grid.flat)
-    for unused in axes[count:]:
-        unused.set_visible(False)
-    return figure, axes[:count]
+    unknown = set(page) - set(Page.__annotations__)
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}")
+    with settings(page.get("style", "paper")) as look:
+        size = page.get("size")
+        width = WIDTH if not rows or size is None or size[0] >= _NARROW else 24
+        yield Sheet(look, page, labels(variants, page.get("labels"), width=width), pens(variants))
 
 
-def finish(
-    figure: Any, look: Look, *, title: str, caption: str, handles: Mapping[str, Any] | None = None
-) -> None:
-    """Add title, legend (outside, so that it never hides data) and the caption line."""
-    handles = handles or {}
-    figure.set_label(title)
-    if handles and not _needs_column(list(handles), look, figure.get_figwidth()):
-        # As the title of the legend: the layout would put a heading of its own on top of it.
-        figure.legend(
-            list(handles.values()), list(handles), title=title, loc="outside upper center",
-            title_fontsize=look.font * 1.15, ncols=len(handles), handlelength=3.2,
-            borderaxespad=0.2, columnspacing=1.4,
+@dataclass
+class Sheet:
+    """A figure in the making: panels, then everything around them.
+
+    Attributes:
+        look: Sizes.
+        page: What the user asked for.
+        labels: Variant to its label.
+        pens: Variant to how it is drawn.
+        figure: The figure, after `grid`.
+        handles: For each chunk, label to what its legend shows.
+        panels: For each chunk, its panels.
+        num_columns: Panels side by side.
+        panel_inches: Width of the inside of a panel, nearly.
+    """
+
+    look: Look
+    page: Page
+    labels: Mapping[str, str]
+    pens: Mapping[str, Pen]
+    figure: Figure = field(init=False)
+    handles: list[dict[str, Any]] = field(default_factory=list)
+    panels: list[list[Any]] = field(default_factory=list)
+    num_columns: int = 1
+    panel_inches: float = 1.0
+    _has_legend: bool = False
+    _is_beside: bool = False
+
+    def grid(
+        self, cells: int, *, parts: Sequence[Sequence[str]] = (), columns: int | None = None,
+        height: float | None = None, row_names: Sequence[str] = (), share_names: bool = False,
+    ) -> list[list[Any]]:
+        """Make the panels: `cells` for each part.
+
+        Args:
+            cells: Panels of each part, in rows.
+            parts: Labels of the variants that share panels and a legend; () without a legend.
+            columns: Panels side by side; None: nearly square. Fewer where the page is narrow.
+            height: Height of a panel in inches; None: that of the look.
+            row_names: Names beside the panels, which need room of their own.
+            share_names: Whether they stand only beside the first of `columns` panels.
+
+        Raises:
+            ErlctlError: The page is too low for so many panels.
+        """
+        size = self.page.get("size") or (None, None)
+        em = self.look.font * 0.9 / 72
+        names = max((len(line) for name in row_names for line in name.split("\n")), default=0)
+        beside_rows = names * 0.55 * em
+        self._has_legend = bool(parts)
+        legend = max((len(name) for part in parts for name in part), default=0) * _LETTER + _HANDLE
+        panel_width, panel_height = self.look.panel
+        wanted = columns or min(cells, max(1, math.ceil(math.sqrt(cells))))
+        scale = 1.3 if wanted == 1 and len(parts) <= 1 else 0.78 if wanted > 4 else 1.0
+        panel_width, panel_height = panel_width * scale, height or panel_height * scale
+        width = size[0] or wanted * panel_width + beside_rows
+        entries = [name for part in parts for name in part]
+        self._is_beside = bool(parts) and self._beside_is_better(
+            entries if len(parts) == 1 else parts[0], legend * em, width, size, len(parts))
+        if size[0] is None and self._is_beside:
+            width += legend * em
+        left = width - legend * em * self._is_beside
+        least = (1.25 if size[1] else 1.7) * self.look.font / 9
+        each, once = (0.0, beside_rows) if share_names else (beside_rows, 0.0)
+        self.num_columns = max(1, min(wanted, int((left - once) / (least + each))))
+        if share_names and self.num_columns < wanted:
+            self.num_columns = 1
+        self.panel_inches = max(
+            0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
+        self._make_panels(cells, max(1, len(parts)), width, size[1], height, panel_height)
+        return self.panels
+
+    def _make_panels(
+        self, cells: int, num_parts: int, width: float, page_height: float | None,
+        height: float | None, panel_height: float,
+    ) -> None:
+        from erlctl.analysis.figures.figure import Figure
+
+        rows = math.ceil(cells / self.num_columns)
+        lowest = 0.6 + num_parts * rows * (0.6 * height if height else self.look.font / 9)
+        if page_height is not None and page_height < lowest:
+            raise ErlctlError(
+                f"{cells * num_parts} panels do not fit into {width:g} x {page_height:g} inches",
+                fix=f"use a height of at least {math.ceil(lowest * 10) / 10:g}, or fewer runs")
+        self.figure = Figure(
+            figsize=(width, page_height or max(1.5, num_parts * rows * panel_height)),
+            layout="constrained", style=self.page.get("style", "paper"),
         )
-    else:
-        figure.suptitle(title, fontsize=look.font * 1.15, x=0.01, ha="left")
-        if handles:
-            figure.legend(
-                list(handles.values()), list(handles), loc="outside right center",
-                handlelength=3.2, fontsize=look.font * (0.9 if len(handles) <= 16 else 0.75),
+        grid = self.figure.subplots(num_parts * rows, self.num_columns, squeeze=False)
+        blocks = [list(grid[at * rows : (at + 1) * rows].flat) for at in range(num_parts)]
+        for unused in (panel for block in blocks for panel in block[cells:]):
+            unused.remove()
+        self.panels = [block[:cells] for block in blocks]
+        self.handles = [{} for _ in range(num_parts)]
+        for panel in (panel for block in self.panels for panel in block):
+            even_ticks(panel.xaxis, max(2, int(self.panel_inches / (0.42 * self.look.font / 9))))
+            even_ticks(panel.yaxis, 5)
+
+    def _beside_is_better(
+        self, entries: Sequence[str], beside: float, width: float,
+        size: tuple[float | None, float | None], num_parts: int,
+    ) -> bool:
+        """Whether a legend takes less of the page beside the panels than above them."""
+        if num_parts > 1 or size[0] is None or size[1] is None:
+            is_narrow = size[0] is not None and beside > 0.3 * size[0]
+            return not is_narrow and (num_parts > 1 or self._legend_rows(entries, width)[1] > 2)
+        rows = self._legend_rows(entries, width)[1]
+        above = rows * 1.4 * self.look.font / 72 * width
+        return beside < 0.4 * width and beside * size[1] < above
+
+    def _legend_rows(self, entries: Sequence[str], width: float) -> tuple[int, int]:
+        """Columns and rows of a legend above panels of `width` inches."""
+        ems = max(map(len, entries), default=0) * _LETTER + _HANDLE
+        fitting = max(1, int((width - 0.2) * 72 / (ems * self.look.font * 0.9)))
+        rows = math.ceil(len(entries) / fitting)
+        return math.ceil(len(entries) / rows) if rows else 1, rows
+
+    def heading(self, panel: Any, text: str) -> None:
+        """Write the title of a panel, broken where it is wider than the panel."""
+        characters = max(12, int(self.panel_inches * 72 / (self.look.font * 1.05 * 0.55)))
+        lines = textwrap.wrap(text.replace("/", "/ "), characters, break_long_words=False,
+                              break_on_hyphens=False)
+        panel.set_title("\n".join(lines).replace("/ ", "/"))
+
+    def finish(self, *, title: str, caption: str, rows: bool = False) -> Figure:
+        """Add title, legend (outside, so that it never hides data) and the caption; return all.
+
+        Args:
+            title: Heading unless the page has another one.
+            caption: What is drawn, unless the page wants none.
+            rows: Whether the y axes hold names or different quantities, so that `ylim` means
+                nothing.
+
+        Raises:
+            ErlctlError: `ylim` was given all the same.
+        """
+        given = self.page.get("title")
+        title = title if given is None else given
+        self.figure.set_label(title)
+        for name in ("xlim", "ylim"):
+            limits = self.page.get(name)
+            if limits is None:
+                continue
+            if rows and name == "ylim":
+                raise ErlctlError("the y axes of this figure have no common unit",
+                                  fix="leave out --ylim")
+            for panel in (panel for block in self.panels for panel in block):
+                panel.set(**{name: limits})
+        heights = [self._legends(title) + 0.35]
+        if self.page.get("caption", True):
+            parts = shared(list(self.labels))
+            known = self.page.get("labels") or {}
+            if parts and not all(name in known for name in self.labels):
+                caption = f"All: {parts}. {caption}"
+            small = self.look.font * 0.8
+            characters = max(30, int(self.figure.get_figwidth() * 72 / small * _SMALL_PRINT))
+            lines = textwrap.wrap(caption, characters)
+            heights.append(len(lines) * small * 1.25 / 72)
+            self.figure.supxlabel("\n".join(lines), fontsize=small, x=0.01, ha="left", color="0.25")
+        if (self.page.get("size") or (0, None))[1] is None:
+            self.figure.set_figheight(self.figure.get_figheight() + sum(heights))
+        return self.figure
+
+    def _legends(self, title: str) -> float:
+        """Draw title and legends; return the height that they need above the panels."""
+        big = self.look.font * 1.15
+        # As the title of the legend: the layout would put a heading of its own on top of it.
+        is_above = self._has_legend and len(self.handles) == 1 and not self._is_beside
+        if title and not is_above:
+            self.figure.suptitle(title, fontsize=big, x=0.01, ha="left")
+        if not self._has_legend:
+            return 0.0
+        line = self.look.font * 1.35 / 72
+        if is_above:
+            handles = self.handles[0]
+            columns, rows = self._legend_rows(list(handles), self.figure.get_figwidth())
+            self.figure.legend(
+                list(handles.values()), list(handles), title=title, loc="outside upper left",
+                title_fontsize=big, ncols=columns, alignment="left", handlelength=2.8,
+                borderaxespad=0.2, borderpad=0.1, columnspacing=1.2,
             )
-    characters = max(30, int(figure.get_figwidth() * 72 / (look.font * 0.8) * _SMALL_PRINT))
-    figure.supxlabel(
-        "\n".join(textwrap.wrap(caption, characters)), fontsize=look.font * 0.8, x=0.01, ha="left",
-        color="0.25",
-    )
+            return rows * line
+        if len(self.handles) == 1:
+            handles = self.handles[0]
+            self.figure.legend(list(handles.values()), list(handles), handlelength=2.8,
+                               loc="outside right upper")
+            return 0.0
+        return line * self._legends_of_parts()
+
+    def _legends_of_parts(self) -> int:
+        """Draw a legend for each part; return the lines that they need above the panels."""
+        height = 0
+        for handles, block in zip(self.handles, self.panels, strict=True):
+            if self._is_beside:
+                at = min(self.num_columns, len(block)) - 1
+                block[at].legend(list(handles.values()), list(handles), handlelength=2.8,
+                                 loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
+                continue
+            # Above the first panel of the part, in place of its title.
+            columns, rows = self._legend_rows(list(handles), self.figure.get_figwidth())
+            heading = block[0].get_title(loc="left")
+            block[0].set_title("", loc="left")
+            block[0].legend(
+                list(handles.values()), list(handles), title=heading, ncols=columns,
+                alignment="left", loc="lower left", bbox_to_anchor=(-0.12, 1.0), borderpad=0.1,
+                handlelength=2.8, columnspacing=1.0, borderaxespad=0.1,
+                title_fontsize=self.look.font * 1.05,
+            )
+            height += rows
+        return height
 
 
-def _needs_column(entries: Sequence[str], look: Look, width: float) -> bool:
-    """Whether the legend is too long for one line above panels of `width` inches."""
-    ems = sum(len(name) * 0.6 + 5.5 for name in entries)
-    return len(entries) >= MANY or ems * look.font * 0.9 > width * 72
+def even_ticks(axis: Any, count: int) -> None:
+    """Put at most `count` ticks at 1, 2 and 5 times powers of ten."""
+    from matplotlib.ticker import MaxNLocator
 
-
-def _legend_width(entries: Sequence[str], look: Look, width: float) -> float:
-    """Inches of a legend beside the panels; 0 where it stands above them."""
-    if not _needs_column(entries, look, width):
-        return 0.0
-    return (max(map(len, entries)) * 0.58 + 5.5) * look.font * 0.9 / 72
+    axis.set_major_locator(MaxNLocator(max(1, min(count, 6)), steps=[1, 2, 5, 10]))
 
 
 def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
-    """Name the x axis and write 50,000 as 50k."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    """Name the x axis and write its ticks in one unit: 0, 50k, 100k."""
+    from matplotlib.ticker import FuncFormatter
 
-    axis.xaxis.set_major_locator(MaxNLocator(6))
     if by_wall_time:
         axis.set_xlabel("training time (s)")
-    else:
-        axis.set_xlabel("environment steps")
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        return
+    axis.set_xlabel("environment steps")
+    axis.set_xlim(left=0)
+
+    def write(value: float, _: object) -> str:
+        largest = max(map(abs, axis.get_xlim()))
+        unit, name = (1e6, "M") if largest >= 2e6 else (1e3, "k") if largest >= 2e3 else (1.0, "")
+        return f"{value / unit:g}{name}" if value else "0"
+
+    axis.xaxis.set_major_formatter(FuncFormatter(write))
 
 
 def plain_numbers(axis: Any) -> None:
     """Write the ticks of a logarithmic axis as 0.001, not as a formula: text stays text."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    axis.set_major_locator(LogLocator(numticks=6))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

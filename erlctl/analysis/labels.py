@@ -1,0 +1,104 @@
+"""Short names of variants for legends, axes and terminals: only what differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from erlctl.errors import ErlctlError, UnknownNameError
+
+WIDTH = 36
+
+
+def labels(
+    variants: Sequence[str], renamed: Mapping[str, str] | None = None, *, width: int = WIDTH
+) -> dict[str, str]:
+    """Return what each variant is called in a figure; no two are called alike.
+
+    Args:
+        variants: Full names, as `erlctl compare` shows them.
+        renamed: Variant to the label that the user wants, which stays as it is.
+        width: Characters; longer names lose their middle.
+
+    Raises:
+        ErlctlError: Two variants would be called alike.
+    """
+    renamed = {name: text for name, text in (renamed or {}).items() if name in variants}
+    result = {**cut(_only_differences(variants), width), **renamed}
+    texts = [result[variant] for variant in variants]
+    twice = sorted({text for text in texts if texts.count(text) > 1})
+    if twice:
+        raise ErlctlError(f"two variants would both be called {twice[0]!r}",
+                          fix="give every variant a label of its own")
+    return {variant: result[variant] for variant in variants}
+
+
+def shared(variants: Sequence[str]) -> str:
+    """Return what all the names have in common and `labels` leaves out; "" if nothing."""
+    return ",".join(_common([_parts(name) for name in variants]))
+
+
+def parse(texts: Iterable[str], variants: Sequence[str]) -> dict[str, str]:
+    """Return the mapping that `--label OLD=NEW` means; OLD is a full name or its short form.
+
+    Raises:
+        UnknownNameError: No variant is called OLD.
+        ErlctlError: There is no "=".
+    """
+    names = {text: name for name, text in labels(variants).items()} | {v: v for v in variants}
+    found = {}
+    for text in texts:
+        if "=" not in text:
+            raise ErlctlError(f"--label {text}: expected OLD=NEW",
+                              fix="write for example --label munchausen_dqn=M-DQN")
+        known = [name for name in names if text.startswith(f"{name}=")]
+        if not known:
+            raise UnknownNameError("variant", text.rpartition("=")[0], names)
+        old = max(known, key=len)
+        found[names[old]] = text[len(old) + 1 :]
+    return found
+
+
+def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
+    """Return the texts of `names` cut in their middle so that they fit and stay different."""
+    short: dict[str, str] = {}
+    for tail in range(width // 2, width):
+        short = {
+            name: text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
+            for name, text in names.items()
+        }
+        if len(set(short.values())) == len(set(names.values())):
+            return short
+    return {
+        name: f"{text[: width - 1 - len(str(index))]}~{index}" if len(text) > width else text
+        for index, (name, text) in enumerate(names.items())
+    }
+
+
+def _parts(name: str) -> list[str]:
+    """"x/dqn,agent.temperature=0.1" -> ["x/", "dqn", "temperature=0.1"]."""
+    origin, slash, rest = name.rpartition("/")
+    parts = []
+    for part in rest.split(","):
+        key, equals, value = part.strip().rpartition("=")
+        parts.append(f"{key.rpartition('.')[2]}{equals}{value}")
+    return [f"{origin}{slash}", *parts] if slash else parts
+
+
+def _common(names: Sequence[Sequence[str]]) -> list[str]:
+    """The parts that every name has, unless a name would be left without any."""
+    if len(names) < 2:
+        return []
+    common = [part for part in names[0] if all(part in parts for parts in names)]
+    return [] if any(set(parts) <= set(common) for parts in names) else common
+
+
+def _only_differences(variants: Sequence[str]) -> dict[str, str]:
+    parts = {name: _parts(name) for name in variants}
+    common = _common(list(parts.values()))
+    short = {}
+    for name, pieces in parts.items():
+        kept = [piece for piece in pieces if piece not in common]
+        origin = kept.pop(0) if len(kept) > 1 and kept[0].endswith("/") else ""
+        short[name] = origin + ", ".join(kept)
+    # Keys that end alike (agent.alpha, network.alpha) need their whole names.
+    return short if len(set(short.values())) == len(short) else {name: name for name in variants}
