@@ -7,7 +7,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 from erlctl import registry
 from erlctl.errors import Problem, SpecError
@@ -25,45 +25,82 @@ SPANNING = ("seeds", "variants", "sweep")
 OF_ONE_RUN = ("variant", "seed")
 MAX_RUNS = 10_000
 MAX_WARNINGS = 20
-Check = Callable[[RunSpec], Iterable[tuple[str, str]]]
+Check = Callable[[Any], Iterable[tuple[str, str]]]
 
 
-def load(
-    path: str | Path,
-    overrides: Sequence[str] = (),
-    seeds: str | None = None,
-    checks: Sequence[Check] = (),
-) -> Experiment:
-    """Return the experiment of a spec file.
-
-    The resolved spec of one run (`spec.yaml` of a run directory) is an experiment of one run.
+class Draft:
+    """A spec file that was read, mistakes and all; more checks can follow before it is used.
 
     Args:
         path: The file; `-` is standard input.
         overrides: Texts `PATH=VALUE` of `--set`, applied before anything is validated.
         seeds: Text of `--seeds`, replaces the file's seeds.
-        checks: What else must hold of a run, from layers that a spec knows nothing of.
+
+    Raises:
+        SpecError: The file is no YAML mapping, so that nothing else can be said about it.
+    """
+
+    def __init__(
+        self, path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+    ) -> None:
+        self.source = source_name(path)
+        self._problems = problems = list[Problem]()
+        tree = parse(read_bytes(path), self.source, problems)
+        changes = parse_overrides(overrides, problems)
+        tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
+        self._is_one_run = set(OF_ONE_RUN) <= set(tree.keys)
+        tree = _known_keys(tree, problems, self._is_one_run)
+        self._points = sweep.points(tree, problems)
+        sweep.check_overrides(changes, self._points, problems)
+        listed = tree.get("seeds")
+        self._seeds = () if listed is None else read_seeds(listed, "seeds", problems)
+        _check_count(len(self._points) * len(self._seeds), tree, problems)
+        base = tree.without(*SPANNING)
+        self._readers = _read_variants(
+            base if self._is_one_run else _as_one_run(base), self._points)
+
+    def read(self, path: str = "") -> Iterator[Options]:
+        """Yield what each variant has at `path`, "" for all of it, where it could be read."""
+        for reader in self._readers:
+            if path in reader.sections:
+                yield reader.sections[path]
+
+    def check(self, path: str, check: Check) -> None:
+        """Add the problems, as (dotted path, message), that `check` finds in what `read` yields."""
+        for reader in self._readers:
+            if path in reader.sections:
+                reader.check(check(reader.sections[path]))
+
+    def finish(self) -> Experiment:
+        """Return the experiment.
+
+        Raises:
+            SpecError: Every mistake, sorted by position; problems that only some variants have
+                name those.
+        """
+        found = _FoundIn(self._points)
+        for point, reader in zip(self._points, self._readers, strict=True):
+            found.add(reader.problems, point)
+        if problems := [*self._problems, *found.problems()]:
+            raise SpecError(problems)
+        specs = [cast(RunSpec, spec) for spec in self.read()]
+        runs = _runs(self._points, specs, self._seeds, self._is_one_run)
+        return Experiment(
+            name=runs[0].name, source=self.source, runs=runs, warnings=_warnings(specs))
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+) -> Experiment:
+    """Return the experiment of a spec file as far as the spec alone can be checked.
+
+    The resolved spec of one run (`spec.yaml` of a run directory) is an experiment of one run.
+    Commands use `erlctl.experiment.load_all`, which knows environments as well.
 
     Raises:
         SpecError: Every mistake, sorted by position.
     """
-    source, problems = source_name(path), list[Problem]()
-    tree = parse(read_bytes(path), source, problems)
-    changes = parse_overrides(overrides, problems)
-    tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
-    is_one_run = set(OF_ONE_RUN) <= set(tree.keys)
-    tree = _known_keys(tree, problems, is_one_run)
-    points = sweep.points(tree, problems)
-    sweep.check_overrides(changes, points, problems)
-    listed = tree.get("seeds")
-    chosen = () if listed is None else read_seeds(listed, "seeds", problems)
-    _check_count(len(points) * len(chosen), tree, problems)
-    base = tree.without(*SPANNING)
-    specs = _read_variants(base if is_one_run else _as_one_run(base), points, checks, problems)
-    if problems:
-        raise SpecError(problems)
-    runs = _runs(points, specs, chosen, is_one_run)
-    return Experiment(name=runs[0].name, source=source, runs=runs, warnings=_warnings(specs))
+    return Draft(path, overrides, seeds).finish()
 
 
 def load_run(path: str | Path) -> RunSpec:
@@ -133,26 +170,17 @@ def _check_count(count: int, tree: MapNode, problems: list[Problem]) -> None:
         problems.append(tree.where.problem("", f"{count} runs are too many: at most {MAX_RUNS}"))
 
 
-def _read_variants(
-    tree: MapNode,
-    points: Sequence[sweep.Point],
-    checks: Sequence[Check],
-    problems: list[Problem],
-) -> list[RunSpec]:
-    """Return the spec of each variant; problems that only some have name those."""
-    specs, found = list[RunSpec](), _FoundIn(points)
+def _read_variants(tree: MapNode, points: Sequence[sweep.Point]) -> list[Reader]:
+    """Return what was read of each variant, with its problems."""
+    readers = []
     for point in points:
         reader = Reader(_elsewhere())
         try:
-            spec = reader.section(point.apply(tree), RunSpec)
+            reader.section(point.apply(tree), RunSpec)
         except SpecError as error:
-            spec, reader.problems = FAILED, list(error.problems)
-        if spec is not FAILED:
-            specs.append(spec)
-            reader.check(violation for check in checks for violation in check(spec))
-        found.add(reader.problems, point)
-    problems.extend(found.problems())
-    return specs
+            reader.problems = list(error.problems)
+        readers.append(reader)
+    return readers
 
 
 class _FoundIn:

@@ -78,7 +78,9 @@ def _compiled_problems(section: EnvironmentSection) -> Iterator[tuple[str, str]]
             continue
         remedy = "write `backend: gym` if gym has this environment"
         keyword = _COMPILED_KEYWORDS.get(field.name)
-        if keyword and is_compiled(section.id) and keyword in registry.find(section.id).keywords:
+        if keyword and is_compiled(section.id) and hasattr(
+            registry.find(section.id).keywords, keyword
+        ):
             remedy = f"write it as environment.kwargs.{keyword}"
         yield f"wrappers.{field.name}", f"compiled environments have no wrappers: {remedy}"
     if section.vectorise != "inline":
