@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
+_BYTES = {"uint8": 1, "int32": 4, "float32": 4}  # NumPy would take longer to import than all else
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Space:
 
     Attributes:
         shape: Shape without a batch axis; () for a discrete action or a state's index.
-        dtype: NumPy's name of the type.
+        dtype: NumPy's name of the type: uint8, int32 or float32.
         num_actions: How many, of a discrete action; 0 for everything else.
         meaning: What the numbers are.
     """
@@ -32,7 +32,7 @@ class Space:
     @property
     def num_bytes(self) -> int:
         """Size of one in memory."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * _BYTES[self.dtype]
 
     def __str__(self) -> str:
         kind = f"discrete {self.num_actions}" if self.num_actions else f"{self.dtype} " + str(

@@ -7,6 +7,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast, get_args
 
 from erlctl import registry
@@ -21,7 +22,13 @@ from erlctl.spec.schema import Experiment, RunSpec
 from erlctl.spec.seeds import read_seeds
 from erlctl.spec.source import read_bytes, source_name
 
-SPANNING = ("seeds", "variants", "sweep")
+# What a file has beside the fields of a run.
+SPANNING: Mapping[str, str] = MappingProxyType({
+    "seeds": "Seeds of the runs: a number (10 = seeds 0 to 9), a list such as [0, 7, 8], or a text "
+    "as 0-4,10.",
+    "variants": "A variant of the runs for each label: a mapping from (dotted) paths to values.",
+    "sweep": "A grid of variants: for each (dotted) path the list of its values.",
+})
 OF_ONE_RUN = ("variant", "seed")
 MAX_RUNS = 10_000
 MAX_WARNINGS = 20
@@ -137,7 +144,7 @@ def all_warnings(options: Options) -> Iterable[str]:
 
 def _known_keys(tree: MapNode, problems: list[Problem], is_one_run: bool) -> MapNode:
     """Return the tree without keys that no spec has; each becomes a problem."""
-    hidden = SPANNING[1:] if is_one_run else OF_ONE_RUN
+    hidden = ("variants", "sweep") if is_one_run else OF_ONE_RUN
     known = [key for key in (*messages.field_names(RunSpec), *SPANNING) if key not in hidden]
     unknown = [key for key in tree.keys.values() if key.text not in known]
     problems.extend(

@@ -95,7 +95,7 @@ class Reader:
     def value(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         """Read a node as `hint`, one of the kinds of `_READERS`; FAILED after a problem."""
         self._places[path] = node.where
-        return _READERS[_kind(hint)](self, node, hint, path, field)
+        return _READERS[kind_of(hint)](self, node, hint, path, field)
 
     def _unknown_keys(
         self, node: MapNode, cls: type[Options], path: str, choice: Choice | None
@@ -248,6 +248,7 @@ class Reader:
 
     def _entry(self, node: Node, choice: Choice, path: str) -> type[Options] | _Failed:
         path, entries = _join(path, choice.key), registry.all_of(choice.kind)
+        self._places[path] = node.where
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
             return self._fail(node.where, path, messages.wrong_type(
                 node, f"the name of one {choice.kind}", str))
@@ -271,7 +272,8 @@ _CLASSES: tuple[tuple[type, str], ...] = (
 )
 
 
-def _kind(hint: Any) -> str:
+def kind_of(hint: Any) -> str:
+    """Return the kind of a declared type, a key of `_READERS`."""
     origin = get_origin(hint)
     if origin is not None:
         return _ORIGINS[origin]

@@ -27,7 +27,7 @@ def load(backend: str) -> Any:
     backends.require(backend)
     # Gym says on every import that it is no longer maintained.
     with contextlib.redirect_stderr(io.StringIO()):
-        return importlib.import_module(backends.PACKAGES[backend][0])
+        return importlib.import_module(backend)
 
 
 _IDS: Mapping[str, Callable[[Any], Collection[str]]] = MappingProxyType({

@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import erlctl
 from erlctl.environments.space import Space, Spaces
@@ -46,8 +46,8 @@ def ask(
     return answers
 
 
-def _ask(sections: Sequence[EnvironmentSection], seconds: float) -> Iterator[Spaces | str]:
-    """Yield the answers of one process, the last of which may say how it ended."""
+def _ask(sections: Sequence[EnvironmentSection], seconds: float) -> list[Spaces | str]:
+    """Return the answers of one process, the last of which may say how it ended."""
     alone = (dataclasses.replace(section, num_envs=1, vectorise="inline") for section in sections)
     request = json.dumps([plain(section) for section in alone]).encode()
     root = str(Path(erlctl.__file__).resolve().parents[1])
@@ -63,47 +63,41 @@ def _ask(sections: Sequence[EnvironmentSection], seconds: float) -> Iterator[Spa
             env={**os.environ, "PYTHONPATH": path},
         )
         try:
-            yield from _answers(process, sections, seconds, said)
+            answers, is_late = _answers(cast(BinaryIO, process.stdout), len(sections), seconds)
         finally:
-            # The group is there until its leader has been waited for, so nobody else is meant.
+            # Its group is there until it has been waited for, so that nobody else is meant. What it
+            # has started ends as well; how it ended by itself stays as it was.
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stdout.close()  # type: ignore[union-attr] - it is a pipe
+            code = process.wait()
+            cast(BinaryIO, process.stdout).close()
+        if len(answers) < len(sections):
+            how = f"was not made within {seconds:g} s" if is_late else (
+                f"cannot be made: the process that tried {_end(code, said)}")
+            answers.append(f"environment {sections[len(answers)].id} {how}")
+        return answers
 
 
-def _answers(
-    process: subprocess.Popen[bytes], sections: Sequence[EnvironmentSection], seconds: float,
-    said: Any,
-) -> Iterator[Spaces | str]:
-    assert process.stdout is not None
-    partial = b""
-    deadline = time.monotonic() + seconds
-    count = 0
-    while count < len(sections):
-        ready, _, _ = select.select([process.stdout], [], [], max(0, deadline - time.monotonic()))
-        data = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+def _answers(pipe: BinaryIO, count: int, seconds: float) -> tuple[list[Spaces | str], bool]:
+    """Return what came through a pipe and whether the next answer is late; else it has ended."""
+    answers: list[Spaces | str] = []
+    partial, deadline = b"", time.monotonic() + seconds
+    while len(answers) < count:
+        ready, _, _ = select.select([pipe], [], [], max(0, deadline - time.monotonic()))
+        data = os.read(pipe.fileno(), 1 << 16) if ready else b""
         if not data:
-            name = sections[count].id
-            yield f"environment {name} {_end(process, said)}" if ready else (
-                f"environment {name} was not made within {seconds:g} s")
-            return
+            return answers, not ready
         *lines, partial = (partial + data).split(b"\n")
-        for line in lines:
-            yield _read(json.loads(line))
-        count += len(lines)
+        answers += [_read(json.loads(line)) for line in lines]
         deadline = time.monotonic() + seconds
+    return answers, False
 
 
-def _end(process: subprocess.Popen[bytes], said: Any) -> str:
-    """Return how a process ended that has closed its stdout, and what it said last."""
-    try:
-        code = process.wait(timeout=1.0)
-    except subprocess.TimeoutExpired:
-        return "ended the talk of the process that made it"
-    how = f"killed it by {signal.Signals(-code).name}" if code < 0 else f"ended it with code {code}"
+def _end(code: int, said: BinaryIO) -> str:
+    """Return how a process ended and what it said last."""
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL_BYTES))
     lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    return f"cannot be made: the process that tried {how}" + (f": {lines[-1]}" if lines else "")
+    return how + (f": {lines[-1].strip()}" if lines else "")
 
 
 def _read(answer: dict[str, Any]) -> Spaces | str:
