@@ -13,6 +13,7 @@ from erlctl.cli import options
 from erlctl.experiment.fields import facts_of, one_line
 from erlctl.fields import Options
 
+
 @click.command()
 @click.argument("name", required=False)
 @options.format_option()

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from erlctl import registry
 from erlctl.environments.registry import COMPILED
-from erlctl.errors import ErlctlError, nearest
+from erlctl.errors import UnknownNameError, nearest
 from erlctl.fields import Choice, Options, Schedule
 from erlctl.spec import canonical
 from erlctl.spec.load import OF_ONE_RUN, SPANNING
@@ -21,7 +21,8 @@ _KINDS = {
     int: "whole number", float: "number", bool: "true or false", str: "text",
     Schedule: "number or {start, end, steps}", types.NoneType: "null",
 }
-KEYWORDS = "environment.kwargs"
+_KEYWORDS = "environment.kwargs"
+_NOTHING = {**dict.fromkeys(("type", "domain", "letter", "unit")), "default": "optional"}
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def rows(path: str = "") -> list[Row]:
         path: For example `training`, `agent.munchausen_dqn` or `environment.kwargs.CartPole-v1`.
 
     Raises:
-        UnknownFieldError: There is no such field.
+        UnknownNameError: There is no such field.
     """
     everything = [
-        *(Row(((name, False),), _facts(meaning=doc, default="optional")) for name, doc in SPANNING.items()),
+        *(Row(((name, False),), {**_NOTHING, "meaning": doc}) for name, doc in SPANNING.items()),
         *(row for row in _rows_of(RunSpec) if row.path not in OF_ONE_RUN), *_rows_of_keywords(),
     ]
     # An id has dots where it names code, never where it is in the catalogue.
@@ -83,16 +84,8 @@ def rows(path: str = "") -> list[Row]:
     if not found:
         heads = {row.path.rpartition(".")[0] or row.path for row in everything}
         guess = nearest(path, {row.path for row in everything} | heads)
-        hint = f"did you mean {guess!r}? " if guess else ""
-        raise UnknownFieldError(
-            f"no field {path!r}; {hint}sections: {', '.join(sorted(heads))}")
+        raise UnknownNameError("field", path, heads | ({guess} if guess else set()))
     return found
-
-
-class UnknownFieldError(ErlctlError):
-    """A path that leads to no field."""
-
-    exit_code = 2
 
 
 def _rows_of(
@@ -126,13 +119,9 @@ def _rows_of_choice(
 
 
 def _rows_of_keywords() -> Iterator[Row]:
-    above = tuple((name, False) for name in KEYWORDS.split("."))
+    above = tuple((name, False) for name in _KEYWORDS.split("."))
     for name, entry in COMPILED.items():
         yield from _rows_of(type(entry.keywords), (*above, (name, True)), entry.keywords)
-
-
-def _facts(**facts: str) -> dict[str, Any]:
-    return {**dict.fromkeys(("default", "type", "domain", "letter", "unit", "meaning")), **facts}
 
 
 def facts_of(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, get_args
 
 from erlctl import registry
@@ -138,19 +139,26 @@ def _any_entry(choice: Choice) -> Json:
 
 def _shape(hint: Any, domain: Domain | None) -> Json:
     """Return the values that a declared type and its domain allow."""
-    arguments = get_args(hint)
-    return {
-        "choice": lambda: _any_entry(arguments[1]),
-        "union": lambda: {"anyOf": [
-            {"type": "null"} if part is type(None) else _shape(part, domain) for part in arguments
-        ]},
-        "literal": lambda: {"enum": list(arguments)},
-        "tuple": lambda: {"type": "array", "items": _shape(arguments[0], domain)},
-        "mapping": lambda: {"type": "object", "additionalProperties": _shape(arguments[1], None)},
-        "schedule": lambda: {"anyOf": [_shape(float, domain), _schedule(domain)]},
-        "section": lambda: _section(hint, is_strict=False),
-        "scalar": lambda: {"type": _SCALARS[hint], **_limits(domain)},
-    }[kind_of(hint)]()
+    return _SHAPES[kind_of(hint)](hint, get_args(hint), domain)
+
+
+def _union(hint: Any, parts: tuple[Any, ...], domain: Domain | None) -> Json:
+    del hint
+    null = {"type": "null"}
+    return {"anyOf": [null if part is NoneType else _shape(part, domain) for part in parts]}
+
+
+_SHAPES: Mapping[str, Callable[[Any, tuple[Any, ...], Domain | None], Json]] = {
+    "choice": lambda _, parts, __: _any_entry(parts[1]),
+    "union": _union,
+    "literal": lambda _, parts, __: {"enum": list(parts)},
+    "tuple": lambda _, parts, domain: {"type": "array", "items": _shape(parts[0], domain)},
+    "mapping": lambda _, parts, __: {
+        "type": "object", "additionalProperties": _shape(parts[1], None)},
+    "schedule": lambda _, __, domain: {"anyOf": [_shape(float, domain), _schedule(domain)]},
+    "section": lambda hint, _, __: _section(hint, is_strict=False),
+    "scalar": lambda hint, _, domain: {"type": _SCALARS[hint], **_limits(domain)},
+}
 
 
 def _schedule(domain: Domain | None) -> Json:

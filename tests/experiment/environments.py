@@ -26,19 +26,19 @@ class Picture(Row):
     observation_space = spaces.Box(0, 255, (84, 84, 4), np.uint8)
 
 
-def Dies():
+def dies():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def Leaves():
+def leaves():
     os._exit(7)
 
 
-def Hangs():
+def hangs():
     time.sleep(600)
 
 
-def Parent(note):
+def parent(note):
     child = subprocess.Popen(["sleep", "600"])
     Path(note).write_text(str(child.pid))
     return Row()

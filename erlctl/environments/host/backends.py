@@ -14,7 +14,6 @@ from erlctl.options.wrappers import Wrappers
 from erlctl.spec.schema import Backend, EnvironmentSection
 
 
-
 class Package(NamedTuple):
     """What a backend needs: its package has the same name.
 
