@@ -178,10 +178,6 @@ class TableKeywords(Keywords):
     )
 
 
-def _probability(default: float, doc: str) -> Any:
-    return option(default, doc, domain=UNIT)
-
-
 def _seed() -> Any:
     return option(0, "Decides the table; not the run's seed.", domain=NON_NEGATIVE)
 
@@ -199,7 +195,7 @@ class ChainKeywords(TableKeywords):
     """The keyword arguments of the chain."""
 
     num_states: int = option(5, "Length of the chain.", domain=_AT_LEAST_TWO)
-    slip: float = _probability(0.2, "Chance that the other action happens.")
+    slip: float = option(0.2, "Chance that the other action happens.", domain=UNIT)
     small: float = option(2.0, "Reward for going back.", domain=FINITE)
     large: float = option(10.0, "Reward at the end.", domain=FINITE)
 
@@ -233,14 +229,14 @@ class GridKeywords(TableKeywords):
     """The keyword arguments of the grid world."""
 
     size: int = option(8, "Rows and columns.", domain=_AT_LEAST_TWO)
-    slip: float = _probability(0.1, "Chance of a random move.")
+    slip: float = option(0.1, "Chance of a random move.", domain=UNIT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MazeKeywords(TableKeywords):
     """The keyword arguments of the maze."""
 
-    random_move: float = _probability(0.1, "Chance of a random legal move.")
+    random_move: float = option(0.1, "Chance of a random legal move.", domain=UNIT)
 
 
 def _tabular(

@@ -1,7 +1,8 @@
 """The JSON Schema of a spec file, from the declarations that the reader uses.
 
 Where `variants` or `sweep` change the name that chooses a section, the base may hold fields of any
-entry: the schema is strict about entries only where there is neither.
+entry, and a spec that extends another need not be complete: the schema is strict about entries and
+required keys only where there is none of these.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from erlctl.spec.schema import RunSpec
 Json = dict[str, Any]
 _SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string"}
 _SPANNING: Mapping[str, Json] = {
+    "extends": {"type": "string"},
     "seeds": {"anyOf": [
         {"type": "integer", "minimum": 1}, {"type": "string"},
         {"type": "array", "items": {"type": ["integer", "string"]}, "minItems": 1},
@@ -42,8 +44,9 @@ def schema() -> Json:
         loose["properties"][name] = {**_SPANNING[name], "description": doc}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "erlctl spec",
-        **loose, "required": ["name"],
-        "if": {"not": {"anyOf": [{"required": ["variants"]}, {"required": ["sweep"]}]}},
+        **loose,
+        "if": {"not": {"anyOf": [
+            {"required": [name]} for name in ("extends", "variants", "sweep")]}},
         "then": _strict(),
         "$defs": {
             f"{choice.kind}.{name}": _section(cls, is_strict=True, key=choice.key)
@@ -60,7 +63,7 @@ def _strict() -> Json:
         if (choice := choice_of(hints[field.name]))
     }
     environment = {"required": ["id"], "allOf": list(map(_keywords, ENTRIES))}
-    return {"required": ["environment", "agent"],
+    return {"required": ["name", "environment", "agent"],
             "properties": {**sections, "environment": environment}}
 
 

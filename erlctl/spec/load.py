@@ -13,7 +13,8 @@ from typing import Any, cast, get_args
 from erlctl import registry
 from erlctl.errors import Problem, SpecError
 from erlctl.fields import Choice, Options
-from erlctl.spec import messages, sweep
+from erlctl.spec import extends, messages, sweep
+from erlctl.spec.extends import parse_extended
 from erlctl.spec.nodes import MapNode, ScalarNode, Where
 from erlctl.spec.overrides import apply, parse_overrides
 from erlctl.spec.parser import parse
@@ -24,6 +25,8 @@ from erlctl.spec.source import read_bytes, source_name
 
 # What a file has beside the fields of a run.
 SPANNING: Mapping[str, str] = MappingProxyType({
+    extends.KEY: "Path of a spec file, relative to this one, of which this one changes something: "
+    "sections are merged key by key.",
     "seeds": "Seeds of the runs: a number (10 = seeds 0 to 9), a list such as [0, 7, 8], or a text "
     "as 0-4,10.",
     "variants": "A variant of the runs for each label: a mapping from (dotted) paths to values.",
@@ -52,7 +55,7 @@ class Draft:
     ) -> None:
         self.source = source_name(path)
         self._problems = problems = list[Problem]()
-        tree = parse(read_bytes(path), self.source, problems)
+        tree = parse_extended(path, problems)
         changes = parse_overrides(overrides, problems)
         tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
         self._is_one_run = set(OF_ONE_RUN) <= set(tree.keys)

@@ -80,15 +80,12 @@ class Reader:
                 values[field.name] = getattr(default, field.name)
             elif default_of(field) is dataclasses.MISSING:
                 doc = field.metadata.get("doc", "")
-                values[field.name] = self._fail(
-                    node.where, path, messages.missing_key(field.name, doc))
+                missing = messages.missing_key(field.name, doc)
+                values[field.name] = self._fail(node.where, path, missing)
         return FAILED if FAILED in values.values() else self._make(cls, values, path)
 
     def check(self, violations: Iterable[tuple[str, str]]) -> None:
-        """Add a problem for each (dotted path, message) at the place of what was read there.
-
-        Where nothing was, because a default stands there, the section above is the place.
-        """
+        """Add a problem for each (dotted path, message) at the place of what was read there."""
         for path, message in violations:
             self._fail(self._nearest_place(path), path, message)
 
@@ -224,9 +221,10 @@ class Reader:
             return self._fail(node.where, path, messages.section_expected(node, choice.key))
         named = node.get(choice.key)
         if named is None and default is dataclasses.MISSING:
-            return self._fail(node.where, path, messages.missing_key(
+            cls: type[Options] | _Failed = self._fail(node.where, path, messages.missing_key(
                 choice.key, field.metadata["doc"], entries))
-        cls = type(default) if named is None else self._entry(named, choice, path)
+        else:
+            cls = type(default) if named is None else self._entry(named, choice, path)
         if not isinstance(cls, type):
             return self._without_entry(node, get_args(hint)[0], choice, path)
         return self.section(node, cls, path, default if type(default) is cls else None, choice)

@@ -16,7 +16,6 @@ from erlctl.environments.host import probe
 from erlctl.environments.space import Space
 from erlctl.errors import SpecError
 from erlctl.experiment import load_all, resolve
-from erlctl.launch import pool
 from erlctl.runs import estimate
 from erlctl.spec.schema import EnvironmentSection
 from tests.cli.helpers import erlctl
@@ -29,8 +28,6 @@ FAKES = "tests.experiment.environments"
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Whatever gets as far as a worker fails the test.
-    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", ("/does/not/exist",))
 
 
 def load(text, *overrides, trusted=(), seeds=None):
