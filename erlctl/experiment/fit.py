@@ -37,6 +37,11 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
             f"{run.environment.id} has {spaces.action_kind} ones ({spaces.action}), for which "
             f"there are: {', '.join(fitting)}"
         )
+    if run.environment.wrappers.normalise_observations and spaces.observation.dtype == "uint8":
+        yield "environment.wrappers.normalise_observations", (
+            f"{run.environment.id} has pictures of bytes, which networks scale themselves: "
+            "remove it"
+        )
     if isinstance(run.network, Conv):
         yield from _conv_misfits(run.network, run.environment.id, spaces.observation)
 

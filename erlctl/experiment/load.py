@@ -18,7 +18,7 @@ from erlctl.environments.space import Spaces
 from erlctl.errors import Problem, SpecError, UnknownNameError
 from erlctl.experiment import fit, trust
 from erlctl.experiment.resolve import read_keywords, resolve
-from erlctl.spec.schema import EnvironmentSection
+from erlctl.spec.schema import EnvironmentSection, RunSpec
 
 _Answers = Mapping[str, Spaces | str]
 
@@ -52,7 +52,7 @@ def load_all(
         draft.check("environment", lambda section: _environment_problems(section, answers))
         draft.check("", lambda run: fit.misfits(run, spaces_of(run.environment, answers)))
         try:
-            experiments.append(_finished(draft.finish(), answers))
+            experiments.append(_finished(draft, answers))
         except SpecError as error:
             problems.extend(error.problems)
     problems.extend(_shared_names(experiments))
@@ -79,16 +79,17 @@ def spaces_of(section: EnvironmentSection, answers: _Answers | None = None) -> S
     return None if keywords is None else entry.spaces(keywords)
 
 
-def _finished(experiment: spec.Experiment, answers: _Answers) -> spec.Experiment:
+def _finished(draft: spec.Draft, answers: _Answers) -> spec.Experiment:
+    experiment = draft.finish(resolve)
     texts = dict.fromkeys(experiment.warnings)
-    for run in experiment.runs:
+    for read in draft.read():
+        run = cast(RunSpec, read)
         spaces = spaces_of(run.environment, answers)
         texts.update(dict.fromkeys(fit.warnings(run, spaces)))
         if spaces is None:
             texts[f"whether {run.environment.id} fits was not looked at, because making it runs "
                   f"code of {trust.module_of(run.environment)}: add --trust"] = None
-    runs = tuple(resolve(run) for run in experiment.runs)
-    return dataclasses.replace(experiment, runs=runs, warnings=tuple(texts))
+    return dataclasses.replace(experiment, warnings=tuple(texts))
 
 
 def _shared_names(experiments: Sequence[spec.Experiment]) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """`extends: other.yaml`: a spec that says only what differs from another.
 
 The sections of both files are merged key by key, one level deep; anything else that both have is
-taken from the extending file. Nodes keep their places, so that messages name the file that is wrong.
+taken from the extending file. Nodes keep their places, so that messages name the right file.
 """
 
 from __future__ import annotations

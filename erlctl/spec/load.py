@@ -81,8 +81,11 @@ class Draft:
             if path in reader.sections:
                 reader.check(check(reader.sections[path]))
 
-    def finish(self) -> Experiment:
+    def finish(self, resolve: Callable[[RunSpec], RunSpec] = lambda run: run) -> Experiment:
         """Return the experiment.
+
+        Args:
+            resolve: Applied to each variant before it is repeated for the seeds.
 
         Raises:
             SpecError: Every mistake, sorted by position; problems that only some variants have
@@ -93,7 +96,7 @@ class Draft:
             found.add(reader.problems, point)
         if problems := [*self._problems, *found.problems()]:
             raise SpecError(problems)
-        specs = [cast(RunSpec, spec) for spec in self.read()]
+        specs = [resolve(cast(RunSpec, spec)) for spec in self.read()]
         runs = _runs(self._points, specs, self._seeds, self._is_one_run)
         return Experiment(
             name=runs[0].name, source=self.source, runs=runs, warnings=_warnings(specs))

@@ -67,7 +67,10 @@ class EnvironmentSection(Options):
         "the run is made: spec.yaml never says auto."
     )
     num_envs: int = option(1, "Environments stepped side by side.", domain=AT_LEAST_ONE)
-    kwargs: Mapping[str, Scalar] = option(doc="Arguments of the environment.", factory=dict)
+    kwargs: Mapping[str, Scalar] = option(
+        doc="Arguments of the environment; `erlctl environments ID` lists a compiled one's.",
+        factory=dict,
+    )
     wrappers: Wrappers = option(Wrappers(), "Changes of the environment (host backends only).")
     vectorise: Literal["inline", "subprocess"] = option(
         "inline", "Where host environments are stepped: in the run's own process, or in others."

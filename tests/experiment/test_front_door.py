@@ -144,6 +144,14 @@ def test_a_network_that_is_absurd_for_the_picture_draws_a_warning():
     assert load(text + light, trusted=["tests"]).warnings == ()
 
 
+def test_pictures_of_bytes_are_not_normalised():
+    fields = f"id: '{FAKES}:Picture', backend: python, wrappers: {{normalise_observations: true}}"
+    (problem,) = refusals(environment(fields), trusted=["tests"])
+    assert problem.startswith(
+        "spec.yaml:2:112: environment.wrappers.normalise_observations: "
+        f"{FAKES}:Picture has pictures of bytes")
+
+
 def test_code_is_not_run_unasked_and_that_is_said():
     text = environment(f"id: '{FAKES}:Row', backend: python")
     assert load(text).warnings == (
