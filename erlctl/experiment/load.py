@@ -13,7 +13,7 @@ from typing import cast
 
 from erlctl import spec
 from erlctl.environments import registry
-from erlctl.environments.host import backends, probe
+from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
 from erlctl.errors import Problem, SpecError, UnknownNameError
 from erlctl.experiment import fit, trust
@@ -114,6 +114,10 @@ def _ask_host(drafts: Sequence[spec.Draft], trusted: Sequence[str]) -> _Answers:
                 backends.problems(section)
             ):
                 sections[_key(section)] = section
+    if not sections:
+        return {}
+    from erlctl.environments.host import probe
+
     return dict(zip(sections, probe.ask(list(sections.values())), strict=True))
 
 

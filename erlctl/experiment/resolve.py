@@ -13,6 +13,8 @@ from erlctl.spec.nodes import MapNode, ScalarNode, Where
 from erlctl.spec.reader import FAILED, Reader
 from erlctl.spec.schema import EnvironmentSection, RunSpec, Scalar
 
+_HERE = Where("")  # the places are known to whoever has read the spec
+
 
 def resolve(run: RunSpec) -> RunSpec:
     """Return `run` with every `auto` replaced by what it means here: backend and compilation.
@@ -50,9 +52,6 @@ def read_keywords(
         MapNode(_HERE, entries), type(declared), "environment.kwargs", declared)
     problems = [(problem.path, problem.message) for problem in reader.problems]
     return None if read is FAILED else read, problems
-
-
-_HERE = Where("")
 
 
 def _node(value: Scalar) -> ScalarNode:
