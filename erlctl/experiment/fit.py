@@ -50,7 +50,7 @@ def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:
     name = run.agent.registered_name
     if run.agent.base == "sac" and not isinstance(run.network, Mlp):
         yield "network.type", f"{name} has fully connected networks only; write `type: mlp`"
-    elif getattr(run.network, "dueling", None) and run.agent.agent_base not in _VALUE_BASES:
+    elif getattr(run.network, "dueling", None) and run.agent.base not in _VALUE_BASES:
         yield "network.dueling", (
             f"{name} has heads other than action values, which a dueling head means nothing for; "
             "remove it"
