@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "report": "Write an HTML report of runs.",
     "export": "Convert runs for other programs (sb3, csv).",
     "validate": "Check specs and list their runs; nothing is started.",
+    "fields": "List every field of a spec, or those below a path.",
+    "schema": "Print the JSON Schema of specs, for editors.",
     "algorithms": "List the algorithms, or explain one.",
     "environments": "List the environments, or explain one.",
     "ls": "List runs with their status.",

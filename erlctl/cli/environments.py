@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ import click
 
 from erlctl.cli import options, trust
 from erlctl.environments import registry
+from erlctl.environments.host import backends
+from erlctl.experiment.fields import facts_of, one_line
 from erlctl.spec.schema import Backend, EnvironmentSection
 from erlctl.tensorflow_setup import quieten_tensorflow, start_tensorflow
 
@@ -18,19 +20,13 @@ if TYPE_CHECKING:
     from erlctl.environments.catalogue import CompiledEntry
     from erlctl.environments.inspection import RandomPlay
 
-# Backend -> (module, how to install it, what it brings).
-_BACKENDS = {
-    "gym": ("gym", "comes with erlctl", "every id that gym 0.23 has registered"),
-    "gymnasium": ("gymnasium", "pip install 'erlctl[gymnasium]'", "gym's maintained successor"),
-    "envpool": ("envpool", "pip install 'erlctl[envpool]'", "Atari, Box2D, MuJoCo in C++"),
-}
 _SPACE_WIDTH = 120  # of a space in its library's words, which may list every bound
 _COLUMNS = ["environment", "time_limit", "threshold", "observation", "action", "summary"]
 
 
 @click.command()
 @click.argument("environment_id", metavar="[ID]", required=False)
-@click.option("--backend", type=click.Choice(["compiled", *_BACKENDS, "python"]),
+@click.option("--backend", type=click.Choice(["compiled", *backends.PACKAGES, "python"]),
               help="Whose environment ID is; default: the first that can make it here.")
 @click.option("--episodes", type=click.IntRange(min=0), default=100, show_default=True,
               help="Episodes of the random policy that is measured with ID; 0 measures nothing.")
@@ -64,25 +60,26 @@ def environments(
 
 def _echo_list(fmt: str) -> None:
     compiled = [_summary(entry) for entry in registry.COMPILED.values()]
-    backends = [
-        {"backend": name, "installed": importlib.util.find_spec(module) is not None,
-         "install": install, "brings": brings}
-        for name, (module, install, brings) in _BACKENDS.items()
+    hosts = [
+        {"backend": name, "installed": backends.is_installed(name), "install": package.install,
+         "brings": package.brings}
+        for name, package in backends.PACKAGES.items()
     ]
     if fmt == "json":
-        options.echo_json({"compiled": compiled, "backends": backends})
+        options.echo_json({"compiled": compiled, "backends": hosts})
         return
     options.echo_rows(compiled, _COLUMNS)
     click.echo()
-    rows = [{**row, "installed": "yes" if row["installed"] else "no"} for row in backends]
+    rows = [{**row, "installed": "yes" if row["installed"] else "no"} for row in hosts]
     options.echo_rows(rows, ["backend", "installed", "install", "brings"])
 
 
 def _summary(entry: CompiledEntry) -> dict[str, Any]:
+    spaces = entry.spaces()
     return {
-        "environment": entry.id, "backend": "compiled", "time_limit": entry.time_limit,
-        "threshold": entry.reward_threshold, "observation": entry.observation,
-        "action": entry.action, "summary": entry.doc,
+        "environment": entry.id, "backend": "compiled", "time_limit": spaces.time_limit,
+        "threshold": entry.reward_threshold, "observation": str(spaces.observation),
+        "action": str(spaces.action), "summary": entry.doc,
     }
 
 
@@ -103,8 +100,9 @@ def _compiled_details(entry: CompiledEntry, episodes: int, seed: int) -> dict[st
     document = {
         **_summary(entry), "source": entry.source, "aliases": list(entry.aliases),
         "arguments": [
-            {"argument": name, "default": keyword.default, "meaning": keyword.doc}
-            for name, keyword in entry.keywords.items()
+            {"argument": facts.pop("field"), **facts}
+            for facts in facts_of(
+                dataclasses.fields(entry.keywords), type(entry.keywords), entry.keywords)
         ],
     }
     if episodes:
@@ -177,7 +175,8 @@ def _echo_details(document: dict[str, Any]) -> None:
         click.echo(f"{row['property'] + ':':<18}{row['value']}")
     if document["arguments"]:
         click.echo("\nArguments (environment.kwargs)")
-        options.echo_rows(document["arguments"], ["argument", "default", "meaning"])
+        rows = [{**row, "default": one_line(row["default"])} for row in document["arguments"]]
+        options.echo_rows(rows, ["argument", "default", "type", "domain", "meaning"])
 
 
 def _sentence(play: dict[str, Any]) -> str:

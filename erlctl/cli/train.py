@@ -11,7 +11,7 @@ import click
 
 from erlctl import spec
 from erlctl.cli import options, trust
-from erlctl.errors import Problem, SpecError
+from erlctl.cli.specs import load
 from erlctl.launch import machine, plan
 from erlctl.launch.results import BatchResult, RunResult
 
@@ -56,7 +56,7 @@ def train(
       erlctl train sweep.yaml --print-commands | parallel -j 4
       erlctl train sweep.yaml --array-index $SLURM_ARRAY_TASK_ID --max-seconds 3500
     """
-    experiments = _load(specs, overrides, seeds)
+    experiments = load(specs, overrides, seeds, trusted)
     if print_commands:
         _print_commands(experiments, overrides, seeds, runs_dir, trusted, fresh=fresh)
         return
@@ -72,26 +72,6 @@ def train(
     )
     _report(batch, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(batch.exit_code)
-
-
-def _load(
-    specs: Sequence[str], overrides: Sequence[str], seeds: str | None
-) -> list[spec.Experiment]:
-    """Return all experiments, or raise every mistake of every file."""
-    experiments: list[spec.Experiment] = []
-    problems: list[Problem] = []
-    for path in specs:
-        try:
-            experiments.append(spec.load(path, overrides, seeds))
-        except SpecError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise SpecError(problems)
-    plan.refuse_duplicates(experiments)
-    for experiment in experiments:
-        for warning in experiment.warnings:
-            options.info(f"{experiment.source}: warning: {warning}")
-    return experiments
 
 
 def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:

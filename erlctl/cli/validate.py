@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from erlctl import spec
-from erlctl.cli import options
-from erlctl.cli.specs import load_all
-from erlctl.environments.host import backends
+from erlctl.cli import options, trust
+from erlctl.cli.specs import load
 
 _COLUMNS = ["source", "name", "variant", "seed", "environment", "backend", "steps"]
 
@@ -16,9 +15,10 @@ _COLUMNS = ["source", "name", "variant", "seed", "environment", "backend", "step
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @options.set_option
 @options.seeds_option
+@trust.trust_option
 @options.format_option()
 def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None,
-             fmt: str) -> None:
+             trusted: tuple[str, ...], fmt: str) -> None:
     """Check each SPEC and list its runs; nothing is started. `-` reads standard input.
 
     All mistakes of all files are reported at once as `file:line:column: path: what`, and the
@@ -28,7 +28,8 @@ def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | No
     Example:
       erlctl validate experiments/quickstart.yaml --set agent.gamma=0.95
     """
-    rows = [row for experiment in load_all(specs, overrides, seeds) for row in _rows(experiment)]
+    rows = [row for experiment in load(specs, overrides, seeds, trusted)
+            for row in _rows(experiment)]
     options.echo_rows(rows, _COLUMNS, fmt)
     options.info(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")
 
@@ -38,7 +39,7 @@ def _rows(experiment: spec.Experiment) -> list[dict[str, object]]:
         {
             "source": experiment.source, "name": run.name, "variant": run.variant,
             "seed": run.seed, "environment": run.environment.id,
-            "backend": backends.resolve(run.environment), "steps": run.training.steps,
+            "backend": run.environment.backend, "steps": run.training.steps,
         }
         for run in experiment.runs
     ]

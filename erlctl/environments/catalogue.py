@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from erlctl.environments.space import Space, Spaces
+from erlctl.fields import AT_LEAST_ONE, FINITE, NON_NEGATIVE, UNIT, Interval, Options, option
 
 _COMPILED = "erlctl.environments.compiled"
+_AT_LEAST_TWO = Interval(low=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keyword:
-    """A keyword argument of an environment.
+class Keywords(Options):
+    """The keyword arguments that every compiled environment takes."""
 
-    Attributes:
-        default: Value that is used where none is given.
-        doc: One line: what it means and what is allowed.
-    """
-
-    default: Any
-    doc: str
-
-
-TIME_LIMIT = "steps after which an episode is cut off (a truncation), null for no limit"
+    time_limit: int | None = option(
+        None, "Steps after which an episode is cut off (a truncation); null: no limit.",
+        domain=AT_LEAST_ONE,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +32,11 @@ class CompiledEntry:
         aliases: Other names of the same; `X-MinAtar` is gymnax's.
         module: Module that holds the class; importing it imports TensorFlow.
         class_name: Name of the class, or of a function that makes the environment.
-        keywords: Keyword arguments that a spec may give, with defaults.
+        keywords: Keyword arguments that a spec may give; the object's values are the defaults.
         fixed: Keyword arguments that the id itself decides.
         reward_threshold: Mean return that counts as solved, or None where nobody defined one.
-        observation: Shape, type and meaning of an observation.
-        action: Type and meaning of an action.
+        observation: An observation, by the keyword arguments.
+        action: An action, by the keyword arguments.
         drawing: How a frame is drawn: by "gym", as "channels" or as the "states" of a table.
         source: Where the dynamics come from.
         doc: One line about the task.
@@ -47,82 +45,74 @@ class CompiledEntry:
     id: str
     module: str
     class_name: str
-    keywords: Mapping[str, Keyword]
+    keywords: Keywords
     fixed: Mapping[str, Any] = field(default_factory=dict)
     reward_threshold: float | None = None
-    observation: str
-    action: str
+    observation: Callable[[Any], Space]
+    action: Callable[[Any], Space]
     drawing: str
     source: str
     doc: str
     aliases: tuple[str, ...] = ()
 
-    @property
-    def time_limit(self) -> int | None:
-        """Steps of an episode at most, unless a spec says otherwise."""
-        limit: int | None = self.keywords["time_limit"].default
-        return limit
+    def spaces(self, keywords: Keywords | None = None) -> Spaces:
+        """Return the spaces under some keyword arguments, by default under the defaults."""
+        keywords = keywords or self.keywords
+        return Spaces(observation=self.observation(keywords), action=self.action(keywords),
+                      time_limit=keywords.time_limit)
 
 
-def _limit(steps: int | None) -> dict[str, Keyword]:
-    return {"time_limit": Keyword(default=steps, doc=TIME_LIMIT)}
+def _always(space: Space) -> Callable[[Any], Space]:
+    return lambda _: space
 
 
-def _cart_pole(version: str, time_limit: int, threshold: float) -> CompiledEntry:
+def _classic(
+    name: str, module: str, time_limit: int, threshold: float | None, observation: Space,
+    action: Space, source: str, doc: str,
+) -> CompiledEntry:
     return CompiledEntry(
-        id=f"CartPole-{version}",
-        module=f"{_COMPILED}.cart_pole",
-        class_name="CartPole",
-        keywords=_limit(time_limit),
-        reward_threshold=threshold,
-        observation="float32 [4]: cart position and velocity, pole angle and velocity",
-        action="discrete 2: push left, push right",
-        drawing="gym",
-        source="gym 0.23 (Barto, Sutton, Anderson 1983)",
-        doc="keep a pole upright on a cart; reward 1 per step",
+        id=name, module=f"{_COMPILED}.{module}", class_name=module.title().replace("_", ""),
+        keywords=Keywords(time_limit=time_limit), reward_threshold=threshold,
+        observation=_always(observation), action=_always(action), drawing="gym", source=source,
+        doc=doc,
     )
 
 
-_MOUNTAIN_CAR = CompiledEntry(
-    id="MountainCar-v0",
-    module=f"{_COMPILED}.mountain_car",
-    class_name="MountainCar",
-    keywords=_limit(200),
-    reward_threshold=-110.0,
-    observation="float32 [2]: position, velocity",
-    action="discrete 3: push left, coast, push right",
-    drawing="gym",
-    source="gym 0.23 (Moore 1990)",
-    doc="drive an underpowered car out of a valley; reward -1 per step",
-)
-_ACROBOT = CompiledEntry(
-    id="Acrobot-v1",
-    module=f"{_COMPILED}.acrobot",
-    class_name="Acrobot",
-    keywords=_limit(500),
-    reward_threshold=-100.0,
-    observation="float32 [6]: cosine and sine of two angles, two angular velocities",
-    action="discrete 3: torque -1, 0, 1 on the joint",
-    drawing="gym",
-    source="gym 0.23 (Sutton 1996)",
-    doc="swing a two-link arm above a line; reward -1 per step",
-)
-_PENDULUM = CompiledEntry(
-    id="Pendulum-v1",
-    module=f"{_COMPILED}.pendulum",
-    class_name="Pendulum",
-    keywords=_limit(200),
-    observation="float32 [3]: cosine and sine of the angle, angular velocity",
-    action="continuous [1]: torque from -2 to 2",
-    drawing="gym",
-    source="gym 0.23",
-    doc="swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
+CLASSIC = (
+    *(_classic(
+        f"CartPole-{version}", "cart_pole", time_limit, threshold,
+        Space((4,), meaning="cart position and velocity, pole angle and velocity"),
+        Space.discrete("push left", "push right"), "gym 0.23 (Barto, Sutton, Anderson 1983)",
+        "keep a pole upright on a cart; reward 1 per step",
+    ) for version, time_limit, threshold in (("v0", 200, 195.0), ("v1", 500, 475.0))),
+    _classic(
+        "MountainCar-v0", "mountain_car", 200, -110.0, Space((2,), meaning="position, velocity"),
+        Space.discrete("push left", "coast", "push right"), "gym 0.23 (Moore 1990)",
+        "drive an underpowered car out of a valley; reward -1 per step",
+    ),
+    _classic(
+        "Acrobot-v1", "acrobot", 500, -100.0,
+        Space((6,), meaning="cosine and sine of two angles, two angular velocities"),
+        Space.discrete("torque -1", "torque 0", "torque 1 on the joint"),
+        "gym 0.23 (Sutton 1996)", "swing a two-link arm above a line; reward -1 per step",
+    ),
+    _classic(
+        "Pendulum-v1", "pendulum", 200, None,
+        Space((3,), meaning="cosine and sine of the angle, angular velocity"),
+        Space((1,), meaning="torque from -2 to 2"), "gym 0.23",
+        "swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
+    ),
 )
 
-CLASSIC = (
-    _cart_pole("v0", 200, 195.0), _cart_pole("v1", 500, 475.0),
-    _MOUNTAIN_CAR, _ACROBOT, _PENDULUM,
-)
+
+@dataclass(frozen=True, kw_only=True)
+class MinAtarKeywords(Keywords):
+    """The keyword arguments of a MinAtar game."""
+
+    sticky_action_probability: float = option(
+        0.1, "Chance that the last action is repeated.", domain=UNIT
+    )
+    difficulty_ramping: bool = option(True, "Whether the game becomes faster.")
 
 
 @dataclass(frozen=True)
@@ -160,94 +150,145 @@ _ALL_ACTIONS = ("no-op", "left", "up", "right", "down", "fire")
 def _minatar(game: _Game, version: str) -> CompiledEntry:
     title = game.name.title().replace("_", "")
     minimal = version == "v1"
-    actions = game.actions if minimal else _ALL_ACTIONS
     return CompiledEntry(
         id=f"MinAtar/{title}-{version}",
         aliases=(f"MinAtar-{title}-{version}", *((f"{title}-MinAtar",) if minimal else ())),
         module=f"{_COMPILED}.minatar.{game.name}",
         class_name=title,
-        keywords={
-            **_limit(10_000),
-            "sticky_action_probability": Keyword(
-                default=0.1, doc="chance that the last action is repeated, in [0, 1]"),
-            "difficulty_ramping": Keyword(default=True, doc="whether the game becomes faster"),
-        },
+        keywords=MinAtarKeywords(time_limit=10_000),
         fixed={"minimal_action_set": minimal},
-        observation=f"uint8 [10, 10, {game.channels}]: 0 or 1 per cell and channel",
-        action=f"discrete {len(actions)}: {', '.join(actions)}",
+        observation=_always(
+            Space((10, 10, game.channels), "uint8", meaning="0 or 1 per cell and channel")),
+        action=_always(Space.discrete(*(game.actions if minimal else _ALL_ACTIONS))),
         drawing="channels",
         source="MinAtar 1.0.15 (Young and Tian 2019, arXiv:1903.03176)",
         doc=game.doc,
     )
 
 
-def _tabular(
-    name: str, builder: str, time_limit: int, states: str, action: str, source: str, doc: str,
-    reward_noise: float = 0.0, **keywords: Keyword,
-) -> CompiledEntry:
-    return CompiledEntry(
-        id=name,
-        module=f"{_COMPILED}.tabular",
-        class_name="build",
-        keywords={
-            **_limit(time_limit),
-            "observation": Keyword(default="one_hot", doc="one_hot (float32) or index (int32)"),
-            "reward_noise": Keyword(
-                default=reward_noise, doc="standard deviation of normal noise on every reward"),
-            **keywords,
-        },
-        fixed={"builder": builder},
-        observation=f"one-hot float32 [{states}], or its index",
-        action=action,
-        drawing="states",
-        source=source,
-        doc=doc,
+@dataclass(frozen=True, kw_only=True)
+class TableKeywords(Keywords):
+    """The keyword arguments of every tabular environment."""
+
+    observation: Literal["one_hot", "index"] = option(
+        "one_hot", "The state as a one-hot row (float32) or as its index (int32)."
+    )
+    reward_noise: float = option(
+        0.0, "Standard deviation of normal noise on every reward.", domain=NON_NEGATIVE
     )
 
 
-_SEED = Keyword(default=0, doc="decides the table; not the run's seed")
+def _seed() -> Any:
+    return option(0, "Decides the table; not the run's seed.", domain=NON_NEGATIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BanditKeywords(TableKeywords):
+    """The keyword arguments of the bandit."""
+
+    seed: int = _seed()
+    num_actions: int = option(10, "Arms.", domain=AT_LEAST_ONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainKeywords(TableKeywords):
+    """The keyword arguments of the chain."""
+
+    num_states: int = option(5, "Length of the chain.", domain=_AT_LEAST_TWO)
+    slip: float = option(0.2, "Chance that the other action happens.", domain=UNIT)
+    small: float = option(2.0, "Reward for going back.", domain=FINITE)
+    large: float = option(10.0, "Reward at the end.", domain=FINITE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockKeywords(TableKeywords):
+    """The keyword arguments of the combination lock."""
+
+    seed: int = _seed()
+    length: int = option(10, "Digits.", domain=AT_LEAST_ONE)
+    num_actions: int = option(2, "Values of a digit.", domain=_AT_LEAST_TWO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GarnetKeywords(TableKeywords):
+    """The keyword arguments of a Garnet."""
+
+    seed: int = _seed()
+    num_states: int = option(30, "States.", domain=AT_LEAST_ONE)
+    num_actions: int = option(4, "Actions.", domain=AT_LEAST_ONE)
+    branching: int = option(4, "Successors of a state and action.", domain=AT_LEAST_ONE)
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Successors are drawn without replacement."""
+        if self.branching > self.num_states:
+            yield "branching", f"from 1 to num_states = {self.num_states}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridKeywords(TableKeywords):
+    """The keyword arguments of the grid world."""
+
+    size: int = option(8, "Rows and columns.", domain=_AT_LEAST_TWO)
+    slip: float = option(0.1, "Chance of a random move.", domain=UNIT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MazeKeywords(TableKeywords):
+    """The keyword arguments of the maze."""
+
+    random_move: float = option(0.1, "Chance of a random legal move.", domain=UNIT)
+
+
+def _tabular(
+    name: str, builder: str, keywords: TableKeywords, num_states: Callable[[Any], int],
+    action: Callable[[Any], Space], source: str, doc: str,
+) -> CompiledEntry:
+    def observation(given: TableKeywords) -> Space:
+        if given.observation == "index":
+            return Space((), "int32", meaning=f"index of one of {num_states(given)} states")
+        return Space((num_states(given),), meaning="the state as a one-hot row")
+
+    return CompiledEntry(
+        id=name, module=f"{_COMPILED}.tabular", class_name="build", keywords=keywords,
+        fixed={"builder": builder}, observation=observation, action=action, drawing="states",
+        source=source, doc=doc,
+    )
+
 
 TABULAR = (
     _tabular(
-        "Bandit", "bandit", 1000, "1", "discrete num_actions: the arms",
+        "Bandit", "bandit", BanditKeywords(time_limit=1000, reward_noise=1.0), lambda _: 1,
+        lambda given: Space.discrete(count=given.num_actions),
         "Sutton and Barto 2018, section 2.3", "pull one of several arms with noisy rewards",
-        reward_noise=1.0, seed=_SEED, num_actions=Keyword(default=10, doc="arms"),
     ),
     _tabular(
-        "Chain", "chain", 1000, "num_states", "discrete 2: forward, back",
+        "Chain", "chain", ChainKeywords(time_limit=1000), lambda given: given.num_states,
+        _always(Space.discrete("forward", "back")),
         "Dearden, Friedman, Russell 1998; gym's former NChain-v0",
         "give up small rewards for a large one at the end of a slippery chain",
-        num_states=Keyword(default=5, doc="length of the chain"),
-        slip=Keyword(default=0.2, doc="chance that the other action happens"),
-        small=Keyword(default=2.0, doc="reward for going back"),
-        large=Keyword(default=10.0, doc="reward at the end"),
     ),
     _tabular(
-        "CombinationLock", "combination_lock", 100, "length + 1", "discrete num_actions: the digit",
+        "CombinationLock", "combination_lock", LockKeywords(time_limit=100),
+        lambda given: given.length + 1, lambda given: Space.discrete(count=given.num_actions),
         "after Koenig and Simmons 1993", "find the one sequence that opens; a wrong digit resets",
-        seed=_SEED, length=Keyword(default=10, doc="digits"),
-        num_actions=Keyword(default=2, doc="values of a digit"),
     ),
     _tabular(
-        "Garnet", "garnet", 100, "num_states", "discrete num_actions",
+        "Garnet", "garnet", GarnetKeywords(time_limit=100), lambda given: given.num_states,
+        lambda given: Space.discrete(count=given.num_actions),
         "Archibald, McKinnon, Thomas 1995; sizes of Vieillard et al. 2020, arXiv:2003.14089",
         "a random MDP; reward on a tenth of the states",
-        seed=_SEED, num_states=Keyword(default=30, doc="states"),
-        num_actions=Keyword(default=4, doc="actions"),
-        branching=Keyword(default=4, doc="successors of a state and action"),
     ),
     _tabular(
-        "GridWorld", "grid_world", 200, "size * size", "discrete 4: up, down, left, right",
+        "GridWorld", "grid_world", GridKeywords(time_limit=200), lambda given: given.size**2,
+        _always(Space.discrete("up", "down", "left", "right")),
         "Sutton and Barto 2018, chapter 4, with a slip",
         "cross an empty square; reward 1 at the goal",
-        size=Keyword(default=8, doc="rows and columns"),
-        slip=Keyword(default=0.1, doc="chance of a random move"),
     ),
     _tabular(
-        "NoisyMaze", "noisy_maze", 25, "16", "discrete 5: no-op, up, down, left, right",
+        "NoisyMaze", "noisy_maze", MazeKeywords(time_limit=25), lambda _: 16,
+        _always(Space.discrete("no-op", "up", "down", "left", "right")),
         "ShinRL's maze, torch version (Kitamura and Yonetani 2021, arXiv:2112.04123)",
         "reach the rewarding cell of a 4 x 4 maze and stay; optimal return 18.11",
-        random_move=Keyword(default=0.1, doc="chance of a random legal move"),
     ),
 )
 

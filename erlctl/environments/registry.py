@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from erlctl.environments import catalogue
-from erlctl.environments.catalogue import CompiledEntry
-from erlctl.errors import ErlctlError, UnknownNameError, nearest
+from erlctl.environments.catalogue import CompiledEntry, Keywords
+from erlctl.errors import UnknownNameError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,20 +21,6 @@ COMPILED: Mapping[str, CompiledEntry] = MappingProxyType(
     {entry.id: entry for entry in catalogue.ENTRIES}
 )
 _ALIASES = {alias: entry.id for entry in catalogue.ENTRIES for alias in entry.aliases}
-
-
-class UnknownKeywordError(ErlctlError):
-    """An environment was given a keyword argument that it does not have."""
-
-    exit_code = 2
-
-    def __init__(self, entry: CompiledEntry, name: str) -> None:
-        guess = nearest(name, entry.keywords)
-        known = ", ".join(sorted(entry.keywords))
-        super().__init__(
-            f"environment {entry.id} has no keyword argument {name!r}; it has: {known}",
-            fix=f"write {guess!r} instead" if guess else f"remove {name!r}",
-        )
 
 
 def find(environment_id: str) -> CompiledEntry:
@@ -48,17 +35,18 @@ def find(environment_id: str) -> CompiledEntry:
     return entry
 
 
-def keyword_arguments(entry: CompiledEntry, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every keyword argument of an environment: its defaults, then `given`, then its own.
+def keywords_of(entry: CompiledEntry, given: Mapping[str, Any]) -> Keywords:
+    """Return every keyword argument that a spec may give: `given`, else the defaults.
 
     Raises:
-        UnknownKeywordError: `given` holds a name that the environment does not have.
+        UnknownNameError: `given` holds a name that the environment does not have.
+        DomainError: A value is outside its domain.
     """
+    known = [field.name for field in dataclasses.fields(entry.keywords)]
     for name in given:
-        if name not in entry.keywords:
-            raise UnknownKeywordError(entry, name)
-    defaults = {name: keyword.default for name, keyword in entry.keywords.items()}
-    return {**defaults, **given, **entry.fixed}
+        if name not in known:
+            raise UnknownNameError(f"argument of {entry.id}", name, known)
+    return dataclasses.replace(entry.keywords, **given)
 
 
 def make(
@@ -70,12 +58,13 @@ def make(
     """Return `num_envs` copies of a compiled environment; imports TensorFlow.
 
     Raises:
-        UnknownNameError: No compiled environment has this id.
-        UnknownKeywordError: The environment has no such keyword argument.
+        UnknownNameError: No compiled environment has this id, or it has no such keyword argument.
         DomainError: A keyword argument, or `num_envs`, is outside its domain.
     """
     entry = find(environment_id)
-    arguments = keyword_arguments(entry, kwargs)
+    keywords = keywords_of(entry, kwargs)
+    arguments = {**{f.name: getattr(keywords, f.name) for f in dataclasses.fields(keywords)},
+                 **entry.fixed}
     cls = getattr(importlib.import_module(entry.module), entry.class_name)
     environment: CompiledEnvironment = cls(num_envs, generator, **arguments)
     return environment

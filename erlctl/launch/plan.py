@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from erlctl.errors import DamagedError, ErlctlError, Problem, SpecChangedError, SpecError
+from erlctl.errors import DamagedError, ErlctlError, SpecChangedError
 from erlctl.launch.queue import label_of
 from erlctl.launch.results import RunResult
 from erlctl.runs import lock, record, spec_file
 from erlctl.runs.layout import RunPaths, read_run_json
-from erlctl.spec.schema import Experiment, RunSpec
+from erlctl.spec.schema import RunSpec
 
 _DIFF_LINES = 12
 
@@ -116,23 +116,3 @@ def _spec_diff(planned: Planned) -> str:
         return ""  # concerns that run alone: `execute` reports it
     lines = [f"    {line}" for line in (difference or "").splitlines()]
     return "\n".join(lines[:_DIFF_LINES] + (["    ..."] if len(lines) > _DIFF_LINES else []))
-
-
-def refuse_duplicates(experiments: Sequence[Experiment]) -> None:
-    """Refuse two specs that would write into the same folder.
-
-    Raises:
-        SpecError: Two files share a name; every such pair is named.
-    """
-    first_of: dict[str, Experiment] = {}
-    problems = []
-    for experiment in experiments:
-        first = first_of.setdefault(experiment.name, experiment)
-        if first is not experiment:
-            message = (
-                f"{experiment.name!r} is the name of {first.source} as well; list a file once, "
-                "and give different experiments different names"
-            )
-            problems.append(Problem(experiment.source, 0, 0, "name", message))
-    if problems:
-        raise SpecError(problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,8 @@ class Mlp(Options):
 class Conv(Options):
     """Convolutions without padding, then fully connected layers.
 
-    The presets are MinAtar's network (16 filters 3x3, 128 units) and the Nature DQN's.
+    The defaults are MinAtar's network. Nature DQN's, for Atari, is filters [32, 64, 64], kernels
+    [8, 4, 3], strides [4, 2, 1], hidden [512].
     """
 
     filters: tuple[int, ...] = option((16,), "Filters of each convolution.", domain=AT_LEAST_ONE)
@@ -36,6 +38,23 @@ class Conv(Options):
     hidden: tuple[int, ...] = option((128,), "Units of each hidden layer.", domain=AT_LEAST_ONE)
     activation: Activation = option("relu", "Activation of the hidden layers.")
     dueling: Dueling | None = option(None, "Centre of the advantage head; null: no dueling head.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Every convolution has one kernel size and one stride."""
+        for name in ("kernels", "strides"):
+            if len(getattr(self, name)) != len(self.filters):
+                yield name, f"a list of {len(self.filters)}, as `filters` is"
+
+    def sizes(self, size: int) -> Iterator[int]:
+        """Yield the side of the picture after each convolution, from a side of `size` pixels.
+
+        At most 0 where the kernel is larger than what it gets; the last one then.
+        """
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            size = (size - kernel) // stride + 1
+            yield size
+            if size < 1:
+                return
 
 
 @register("network", "linear")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
-
-import numpy as np
-
-from erlctl.environments.catalogue import ENTRIES
+from erlctl.experiment.load import spaces_of
 from erlctl.spec.schema import RunSpec
 
 # action, reward, discount, end mark and row number of a transition; see training.replay.Item
 _FIXED_BYTES = 8 + 4 + 4 + 1 + 8
-_OBSERVATION = re.compile(r"(\w+) \[([\d, ]+)\]")
 
 
 def replay_bytes(run: RunSpec) -> int | None:
@@ -21,13 +15,10 @@ def replay_bytes(run: RunSpec) -> int | None:
     capacity * (2 observations + action + reward + discount + bookkeeping); observations of images
     dominate it.
     """
-    for entry in ENTRIES:
-        match = _OBSERVATION.match(entry.observation) if entry.id == run.environment.id else None
-        if match:
-            size = math.prod(int(part) for part in match[2].split(","))
-            observation_bytes = size * np.dtype(match[1]).itemsize
-            return run.training.replay_capacity * (2 * observation_bytes + _FIXED_BYTES)
-    return None
+    spaces = spaces_of(run.environment)
+    if spaces is None:
+        return None
+    return run.training.replay_capacity * (2 * spaces.observation.num_bytes + _FIXED_BYTES)
 
 
 def replay_megabytes(run: RunSpec) -> float | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from erlctl import spec
 from erlctl.errors import DamagedError, ErlctlError, SpecChangedError
+from erlctl.experiment import resolve
 from erlctl.files import read_regular
 from erlctl.runs import store
 from erlctl.runs.layout import RunPaths
@@ -29,7 +30,7 @@ def difference(run: RunSpec, paths: RunPaths) -> str | None:
     if existing is None or existing == wanted:
         return None
     with suppress(ErlctlError):  # of another version or damaged: the difference shows it
-        if spec.parse_run(existing.encode(), str(paths.spec)) == run:
+        if resolve(spec.parse_run(existing.encode(), str(paths.spec))) == resolve(run):
             return None
     return "".join(difflib.unified_diff(
         existing.splitlines(keepends=True), wanted.splitlines(keepends=True),

@@ -5,10 +5,10 @@
 """
 
 from erlctl.spec.canonical import diff, dump, fingerprint, plain, program_key
-from erlctl.spec.load import load, load_run, parse_run
+from erlctl.spec.load import Draft, load, load_run, parse_run
 from erlctl.spec.schema import Experiment, RunSpec
 
 __all__ = [
-    "Experiment", "RunSpec", "diff", "dump", "fingerprint", "load", "load_run", "parse_run",
-    "plain", "program_key",
+    "Draft", "Experiment", "RunSpec", "diff", "dump", "fingerprint", "load", "load_run",
+    "parse_run", "plain", "program_key",
 ]

@@ -7,12 +7,14 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from types import MappingProxyType
+from typing import Any, cast, get_args
 
 from erlctl import registry
 from erlctl.errors import Problem, SpecError
 from erlctl.fields import Choice, Options
-from erlctl.spec import messages, sweep
+from erlctl.spec import extends, messages, sweep
+from erlctl.spec.extends import parse_extended
 from erlctl.spec.nodes import MapNode, ScalarNode, Where
 from erlctl.spec.overrides import apply, parse_overrides
 from erlctl.spec.parser import parse
@@ -21,49 +23,97 @@ from erlctl.spec.schema import Experiment, RunSpec
 from erlctl.spec.seeds import read_seeds
 from erlctl.spec.source import read_bytes, source_name
 
-SPANNING = ("seeds", "variants", "sweep")
+# What a file has beside the fields of a run.
+SPANNING: Mapping[str, str] = MappingProxyType({
+    extends.KEY: "Path of a spec file, relative to this one, of which this one changes something: "
+    "sections are merged key by key.",
+    "seeds": "Seeds of the runs: a number (10 = seeds 0 to 9), a list such as [0, 7, 8], or a text "
+    "as 0-4,10.",
+    "variants": "A variant of the runs for each label: a mapping from (dotted) paths to values.",
+    "sweep": "A grid of variants: for each (dotted) path the list of its values.",
+})
 OF_ONE_RUN = ("variant", "seed")
 MAX_RUNS = 10_000
 MAX_WARNINGS = 20
-Check = Callable[[RunSpec], Iterable[tuple[str, str]]]
+Check = Callable[[Any], Iterable[tuple[str, str]]]
 
 
-def load(
-    path: str | Path,
-    overrides: Sequence[str] = (),
-    seeds: str | None = None,
-    checks: Sequence[Check] = (),
-) -> Experiment:
-    """Return the experiment of a spec file.
-
-    The resolved spec of one run (`spec.yaml` of a run directory) is an experiment of one run.
+class Draft:
+    """A spec file that was read, mistakes and all; more checks can follow before it is used.
 
     Args:
         path: The file; `-` is standard input.
         overrides: Texts `PATH=VALUE` of `--set`, applied before anything is validated.
         seeds: Text of `--seeds`, replaces the file's seeds.
-        checks: What else must hold of a run, from layers that a spec knows nothing of.
+
+    Raises:
+        SpecError: The file is no YAML mapping, so that nothing else can be said about it.
+    """
+
+    def __init__(
+        self, path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+    ) -> None:
+        self.source = source_name(path)
+        self._problems = problems = list[Problem]()
+        tree = parse_extended(path, problems)
+        changes = parse_overrides(overrides, problems)
+        tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
+        self._is_one_run = set(OF_ONE_RUN) <= set(tree.keys)
+        tree = _known_keys(tree, problems, self._is_one_run)
+        self._points = sweep.points(tree, problems)
+        sweep.check_overrides(changes, self._points, problems)
+        listed = tree.get("seeds")
+        self._seeds = () if listed is None else read_seeds(listed, "seeds", problems)
+        _check_count(len(self._points) * len(self._seeds), tree, problems)
+        base = tree.without(*SPANNING)
+        self._readers = _read_variants(
+            base if self._is_one_run else _as_one_run(base), self._points)
+
+    def read(self, path: str = "") -> Iterator[Options]:
+        """Yield what each variant has at `path`, "" for all of it, where it could be read."""
+        for reader in self._readers:
+            if path in reader.sections:
+                yield reader.sections[path]
+
+    def check(self, path: str, check: Check) -> None:
+        """Add the problems, as (dotted path, message), that `check` finds in what `read` yields."""
+        for reader in self._readers:
+            if path in reader.sections:
+                reader.check(check(reader.sections[path]))
+
+    def finish(self, resolve: Callable[[RunSpec], RunSpec] = lambda run: run) -> Experiment:
+        """Return the experiment.
+
+        Args:
+            resolve: Applied to each variant before it is repeated for the seeds.
+
+        Raises:
+            SpecError: Every mistake, sorted by position; problems that only some variants have
+                name those.
+        """
+        found = _FoundIn(self._points)
+        for point, reader in zip(self._points, self._readers, strict=True):
+            found.add(reader.problems, point)
+        if problems := [*self._problems, *found.problems()]:
+            raise SpecError(problems)
+        specs = [resolve(cast(RunSpec, spec)) for spec in self.read()]
+        runs = _runs(self._points, specs, self._seeds, self._is_one_run)
+        return Experiment(
+            name=runs[0].name, source=self.source, runs=runs, warnings=_warnings(specs))
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+) -> Experiment:
+    """Return the experiment of a spec file as far as the spec alone can be checked.
+
+    The resolved spec of one run (`spec.yaml` of a run directory) is an experiment of one run.
+    Commands use `erlctl.experiment.load_all`, which knows environments as well.
 
     Raises:
         SpecError: Every mistake, sorted by position.
     """
-    source, problems = source_name(path), list[Problem]()
-    tree = parse(read_bytes(path), source, problems)
-    changes = parse_overrides(overrides, problems)
-    tree = _with_seeds(apply(tree, changes, problems), seeds, problems)
-    is_one_run = set(OF_ONE_RUN) <= set(tree.keys)
-    tree = _known_keys(tree, problems, is_one_run)
-    points = sweep.points(tree, problems)
-    sweep.check_overrides(changes, points, problems)
-    listed = tree.get("seeds")
-    chosen = () if listed is None else read_seeds(listed, "seeds", problems)
-    _check_count(len(points) * len(chosen), tree, problems)
-    base = tree.without(*SPANNING)
-    specs = _read_variants(base if is_one_run else _as_one_run(base), points, checks, problems)
-    if problems:
-        raise SpecError(problems)
-    runs = _runs(points, specs, chosen, is_one_run)
-    return Experiment(name=runs[0].name, source=source, runs=runs, warnings=_warnings(specs))
+    return Draft(path, overrides, seeds).finish()
 
 
 def load_run(path: str | Path) -> RunSpec:
@@ -100,7 +150,7 @@ def all_warnings(options: Options) -> Iterable[str]:
 
 def _known_keys(tree: MapNode, problems: list[Problem], is_one_run: bool) -> MapNode:
     """Return the tree without keys that no spec has; each becomes a problem."""
-    hidden = SPANNING[1:] if is_one_run else OF_ONE_RUN
+    hidden = ("variants", "sweep") if is_one_run else OF_ONE_RUN
     known = [key for key in (*messages.field_names(RunSpec), *SPANNING) if key not in hidden]
     unknown = [key for key in tree.keys.values() if key.text not in known]
     problems.extend(
@@ -133,26 +183,17 @@ def _check_count(count: int, tree: MapNode, problems: list[Problem]) -> None:
         problems.append(tree.where.problem("", f"{count} runs are too many: at most {MAX_RUNS}"))
 
 
-def _read_variants(
-    tree: MapNode,
-    points: Sequence[sweep.Point],
-    checks: Sequence[Check],
-    problems: list[Problem],
-) -> list[RunSpec]:
-    """Return the spec of each variant; problems that only some have name those."""
-    specs, found = list[RunSpec](), _FoundIn(points)
+def _read_variants(tree: MapNode, points: Sequence[sweep.Point]) -> list[Reader]:
+    """Return what was read of each variant, with its problems."""
+    readers = []
     for point in points:
         reader = Reader(_elsewhere())
         try:
-            spec = reader.section(point.apply(tree), RunSpec)
+            reader.section(point.apply(tree), RunSpec)
         except SpecError as error:
-            spec, reader.problems = FAILED, list(error.problems)
-        if spec is not FAILED:
-            specs.append(spec)
-            reader.check(violation for check in checks for violation in check(spec))
-        found.add(reader.problems, point)
-    problems.extend(found.problems())
-    return specs
+            reader.problems = list(error.problems)
+        readers.append(reader)
+    return readers
 
 
 class _FoundIn:

@@ -31,13 +31,10 @@ def wrong_type(node: Node, expected: str, kind: type | None = None) -> str:
     return f"expected {expected}, got {node}" + (f"; {remedy}" if remedy else "")
 
 
-def _whole(node: Node, kind: type | None) -> str | None:
+def _infinite(node: Node, kind: type | None) -> str | None:
     value = node.value if isinstance(node, ScalarNode) else None
-    if kind is not int or not isinstance(value, float):
-        return None
-    if math.isinf(value):
-        return f"at most {MAX_INT}"
-    return f"write {int(value)}" if value.is_integer() else None
+    is_infinite = isinstance(value, float) and math.isinf(value)
+    return f"at most {MAX_INT}" if kind is int and is_infinite else None
 
 
 def _quoted_number(node: Node, kind: type | None) -> str | None:
@@ -74,7 +71,7 @@ def _list_of_values(node: Node, kind: type | None) -> str | None:
 
 
 _REMEDIES: tuple[Callable[[Node, type | None], str | None], ...] = (
-    _nothing, _whole, _quoted_number, _yes_no, _unquoted_text, _list_of_values,
+    _nothing, _infinite, _quoted_number, _yes_no, _unquoted_text, _list_of_values,
 )
 
 

@@ -37,10 +37,12 @@ class Reader:
 
     Attributes:
         problems: Every mistake so far.
+        sections: What was read without a mistake, by dotted path; "" is the document.
     """
 
     def __init__(self, elsewhere: Mapping[str, str] | None = None) -> None:
         self.problems: list[Problem] = []
+        self.sections: dict[str, Options] = {}
         self._elsewhere = elsewhere or {}
         self._places: dict[str, Where] = {}
 
@@ -78,8 +80,8 @@ class Reader:
                 values[field.name] = getattr(default, field.name)
             elif default_of(field) is dataclasses.MISSING:
                 doc = field.metadata.get("doc", "")
-                values[field.name] = self._fail(
-                    node.where, path, messages.missing_key(field.name, doc))
+                missing = messages.missing_key(field.name, doc)
+                values[field.name] = self._fail(node.where, path, missing)
         return FAILED if FAILED in values.values() else self._make(cls, values, path)
 
     def check(self, violations: Iterable[tuple[str, str]]) -> None:
@@ -90,7 +92,7 @@ class Reader:
     def value(self, node: Node, hint: Any, path: str, field: Field[Any]) -> Any:
         """Read a node as `hint`, one of the kinds of `_READERS`; FAILED after a problem."""
         self._places[path] = node.where
-        return _READERS[_kind(hint)](self, node, hint, path, field)
+        return _READERS[kind_of(hint)](self, node, hint, path, field)
 
     def _unknown_keys(
         self, node: MapNode, cls: type[Options], path: str, choice: Choice | None
@@ -106,12 +108,14 @@ class Reader:
 
     def _make(self, cls: type[Section], values: dict[str, Any], path: str) -> Section | _Failed:
         try:
-            return cls(**values)
+            made = cls(**values)
         except OptionsError as error:
             for name, value, expected in error.violations:
                 full = _join(path, name)
                 self._fail(self._nearest_place(full), full, f"must be {expected}, got {value!r}")
             return FAILED
+        self.sections[path] = made
+        return made
 
     def _nearest_place(self, path: str) -> Where:
         while path not in self._places:
@@ -126,6 +130,8 @@ class Reader:
         value = node.value if isinstance(node, ScalarNode) else None
         if hint is float and type(value) is int:
             value = float(value)
+        if hint is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1e6
         if value is None or type(value) is not hint:
             return self._fail(
                 node.where, path, messages.wrong_type(node, messages.EXPECTED[hint], hint))
@@ -215,15 +221,32 @@ class Reader:
             return self._fail(node.where, path, messages.section_expected(node, choice.key))
         named = node.get(choice.key)
         if named is None and default is dataclasses.MISSING:
-            return self._fail(node.where, path, messages.missing_key(
+            cls: type[Options] | _Failed = self._fail(node.where, path, messages.missing_key(
                 choice.key, field.metadata["doc"], entries))
-        cls = type(default) if named is None else self._entry(named, choice, path)
+        else:
+            cls = type(default) if named is None else self._entry(named, choice, path)
         if not isinstance(cls, type):
-            return FAILED
+            return self._without_entry(node, get_args(hint)[0], choice, path)
         return self.section(node, cls, path, default if type(default) is cls else None, choice)
+
+    def _without_entry(
+        self, node: MapNode, base: type[Options], choice: Choice, path: str
+    ) -> _Failed:
+        """Check what can be checked where nobody knows the entry: the fields that all have."""
+        shared = {field.name: field for field in dataclasses.fields(base)}
+        entries = registry.all_of(choice.kind).values()
+        known = sorted({name for entry in entries for name in messages.field_names(entry)})
+        for key, child in node.entries:
+            below = _join(path, key.text)
+            if key.text in shared:
+                self.value(child, hints_of(base)[key.text], below, shared[key.text])
+            elif key.text not in (choice.key, *known):
+                self._fail(key.where, below, unknown_name("key", key.text, [choice.key, *known]))
+        return FAILED
 
     def _entry(self, node: Node, choice: Choice, path: str) -> type[Options] | _Failed:
         path, entries = _join(path, choice.key), registry.all_of(choice.kind)
+        self._places[path] = node.where
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
             return self._fail(node.where, path, messages.wrong_type(
                 node, f"the name of one {choice.kind}", str))
@@ -247,7 +270,8 @@ _CLASSES: tuple[tuple[type, str], ...] = (
 )
 
 
-def _kind(hint: Any) -> str:
+def kind_of(hint: Any) -> str:
+    """Return the kind of a declared type, a key of `_READERS`."""
     origin = get_origin(hint)
     if origin is not None:
         return _ORIGINS[origin]

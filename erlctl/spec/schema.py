@@ -63,10 +63,14 @@ class EnvironmentSection(Options):
 
     id: str = option(doc="Name, as in Gym: CartPole-v1.", domain=ENVIRONMENT_ID)
     backend: Backend = option(
-        "auto", "Where it runs; auto takes the compiled one where it exists."
+        "auto", "Where it runs; auto is the compiled one where it exists, else gym. Decided when "
+        "the run is made: spec.yaml never says auto."
     )
     num_envs: int = option(1, "Environments stepped side by side.", domain=AT_LEAST_ONE)
-    kwargs: Mapping[str, Scalar] = option(doc="Arguments of the environment.", factory=dict)
+    kwargs: Mapping[str, Scalar] = option(
+        doc="Arguments of the environment; `erlctl environments ID` lists a compiled one's.",
+        factory=dict,
+    )
     wrappers: Wrappers = option(Wrappers(), "Changes of the environment (host backends only).")
     vectorise: Literal["inline", "subprocess"] = option(
         "inline", "Where host environments are stepped: in the run's own process, or in others."
@@ -94,7 +98,10 @@ class TrainingSection(Options):
     target_update_polyak: float = option(
         1.0, "Weight of the new parameters at a synchronisation.", domain=UNIT_OPEN_LOW
     )
-    compile: Literal["auto", "xla", "graph"] = option("auto", "How the program is compiled.")
+    compile: Literal["auto", "xla", "graph"] = option(
+        "auto", "How the program is compiled; auto is what was measured to be faster. Decided when "
+        "the run is made: spec.yaml never says auto."
+    )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """A batch is drawn from what the buffer can hold."""

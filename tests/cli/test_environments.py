@@ -44,9 +44,11 @@ def test_one_environment_is_explained_and_measured():
 def test_the_explanation_reads_well():
     text = run("environments", "Breakout-MinAtar", "--episodes", "3").out
     for words in ("MinAtar/Breakout-v1: bounce a ball", "Time limit:       10000",
-                  "discrete 3: no-op, left, right", "arXiv:1903.03176", "over 3 episodes",
-                  "sticky_action_probability      0.1"):
+                  "discrete 3: no-op, left, right", "arXiv:1903.03176", "over 3 episodes"):
         assert words in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["sticky_action_probability", "0.1", "number", "in", "[0,", "1]", "Chance"] in [
+        line[:7] for line in lines]
 
 
 def test_nothing_is_measured_when_not_asked():

@@ -67,7 +67,11 @@ def test_a_module_stands_for_its_submodules_and_for_no_other(name, trusted, is_a
             trust.require([environment], trusted)
 
 
-def test_the_word_is_kept_in_printed_commands(hostile):
-    path, _, module = hostile
+def test_the_word_is_kept_in_printed_commands(tmp_path):
+    path = tmp_path / "own.yaml"
+    module = "tests.experiment.environments"
+    path.write_text(
+        f"name: own\nenvironment: {{id: '{module}:Row', backend: python}}\n"
+        "agent: {algorithm: dqn}\n")
     out = erlctl("train", path, "--trust", module, "--print-commands").out
     assert f"--trust {module}" in out

@@ -60,7 +60,7 @@ def test_an_unknown_environment_is_refused_with_its_place():
 def test_an_unknown_argument_of_an_environment_is_refused():
     result = run("validate", "good.yaml", "--set", "environment.kwargs={time_limits: 3}")
     assert result.code == 2
-    assert "environment.kwargs.time_limits: unknown argument" in result.err
+    assert "environment.kwargs.time_limits: unknown key 'time_limits'; did you mean" in result.err
 
 
 @pytest.mark.parametrize("environment", [
@@ -70,6 +70,7 @@ def test_an_unknown_argument_of_an_environment_is_refused():
 def test_environments_that_are_not_compiled_are_looked_up_where_they_live(environment):
     result = run("validate", "good.yaml", "--set", f"environment={environment}")
     assert result.code == 0
+    assert ("add --trust" in result.err) == ("mine" in environment)
 
 
 def test_an_environment_that_gym_does_not_have_is_refused():

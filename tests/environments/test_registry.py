@@ -1,3 +1,5 @@
+import dataclasses
+import importlib
 import inspect
 import subprocess
 import sys
@@ -5,6 +7,7 @@ import sys
 import pytest
 
 from erlctl.environments import registry
+from erlctl.environments.compiled.tables import BUILDERS
 from erlctl.errors import UnknownNameError
 
 
@@ -15,21 +18,38 @@ def test_listing_needs_no_tensorflow():
 
 
 @pytest.mark.parametrize("name", registry.COMPILED)
-def test_an_entry_says_what_its_class_accepts_and_does(name):
+def test_an_entry_says_what_its_class_accepts(name):
+    entry = registry.COMPILED[name]
+    maker = getattr(importlib.import_module(entry.module), entry.class_name)
+    accepted = set(inspect.signature(maker).parameters) - {"num_envs", "generator", "kwargs"}
+    if entry.class_name == "build":
+        accepted |= set(inspect.signature(BUILDERS[entry.fixed["builder"]]).parameters)
+    declared = dataclasses.fields(entry.keywords)
+    assert {*(field.name for field in declared), *entry.fixed} == accepted
+    assert all(field.metadata["doc"] for field in declared)
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    *((name, {}) for name in registry.COMPILED),
+    *((name, {"observation": "index"}) for name in ("Chain", "Garnet", "GridWorld")),
+    ("Chain", {"num_states": 7, "time_limit": None}), ("GridWorld", {"size": 3}),
+    ("CombinationLock", {"length": 4, "num_actions": 3}), ("Bandit", {"num_actions": 3}),
+    ("Garnet", {"num_states": 9, "num_actions": 2}),
+])
+def test_declared_spaces_are_those_of_the_environment(name, given):
     import tensorflow as tf
 
     entry = registry.COMPILED[name]
-    environment = registry.make(name, 1, tf.random.Generator.from_seed(0, alg="philox"))
-    assert environment.time_limit == entry.time_limit
-    maker = getattr(sys.modules[entry.module], entry.class_name)
-    if entry.class_name != "build":
-        accepted = set(inspect.signature(maker).parameters) - {"num_envs", "generator"}
-        assert {*entry.keywords, *entry.fixed} == accepted
-    if "discrete" in entry.action and entry.action.split()[1].rstrip(":").isdigit():
-        assert int(environment.action_spec().maximum) + 1 == int(
-            entry.action.split()[1].rstrip(":"))
-    for keyword in entry.keywords.values():
-        assert keyword.doc
+    environment = registry.make(name, 1, tf.random.Generator.from_seed(0, alg="philox"), **given)
+    spaces = entry.spaces(registry.keywords_of(entry, given))
+    observation, action = environment.observation, environment.action_spec()
+    assert spaces.observation.shape == tuple(observation.shape)
+    assert spaces.observation.dtype == observation.dtype.name
+    assert spaces.observation.num_bytes == observation.dtype.size * observation.shape.num_elements()
+    assert (spaces.action.shape, spaces.action.dtype) == (tuple(action.shape), action.dtype.name)
+    is_discrete = action.dtype.is_integer
+    assert spaces.action.num_actions == (int(action.maximum) + 1 if is_discrete else 0)
+    assert spaces.time_limit == environment.time_limit
 
 
 def test_an_alias_is_the_same_environment():
@@ -44,16 +64,11 @@ def test_an_unknown_id_names_the_nearest():
 
 def test_an_unknown_keyword_names_the_right_ones():
     entry = registry.find("MinAtar/Breakout-v1")
-    with pytest.raises(registry.UnknownKeywordError) as error:
-        registry.keyword_arguments(entry, {"sticky": 0.1})
+    with pytest.raises(UnknownNameError, match="did you mean 'time_limit'") as error:
+        registry.keywords_of(entry, {"time_limits": 3})
     assert "difficulty_ramping, sticky_action_probability, time_limit" in str(error.value)
-    with pytest.raises(registry.UnknownKeywordError, match="write 'time_limit' instead"):
-        registry.keyword_arguments(entry, {"time_limits": 3})
 
 
-def test_given_arguments_replace_defaults_but_not_what_the_id_decides():
-    entry = registry.find("MinAtar/Breakout-v0")
-    arguments = registry.keyword_arguments(entry, {"time_limit": 7})
-    assert arguments["time_limit"] == 7
-    assert arguments["sticky_action_probability"] == 0.1
-    assert arguments["minimal_action_set"] is False
+def test_given_arguments_replace_defaults():
+    keywords = registry.keywords_of(registry.find("MinAtar/Breakout-v0"), {"time_limit": 7})
+    assert (keywords.time_limit, keywords.sticky_action_probability) == (7, 0.1)

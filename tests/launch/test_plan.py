@@ -8,8 +8,8 @@ import os
 import pytest
 
 from erlctl import spec
-from erlctl.errors import SpecChangedError, SpecError
-from erlctl.launch.plan import plan_runs, refuse_duplicates
+from erlctl.errors import SpecChangedError
+from erlctl.launch.plan import plan_runs
 from erlctl.runs import lock
 
 
@@ -68,13 +68,6 @@ def test_the_same_spec_spelt_otherwise_is_the_same(run, runs_dir):
     text = "# a comment\n" + spec.dump(run).replace("gamma: 0.99", "gamma: 0.990")
     make_folder(run, runs_dir, text)
     assert plan_runs([run], runs_dir=runs_dir)[0].action == "resume"
-
-
-def test_two_experiments_of_one_name_are_refused(make_spec):
-    first, second = (spec.load(make_spec(name=name)) for name in ("a.yaml", "b.yaml"))
-    refuse_duplicates([first])
-    with pytest.raises(SpecError, match=r"is the name of .*a\.yaml"):
-        refuse_duplicates([first, second])
 
 
 def test_a_dead_run_is_marked_as_failed(run, runs_dir):

@@ -110,7 +110,9 @@ runs = st.builds(
     agent=chosen("algorithm"), network=chosen("network"), optimizer=chosen("optimizer"),
     training=st.builds(
         TrainingSection, steps=st.integers(1, 10**12), target_update_polyak=fractions),
-    evaluation=st.builds(EvaluationSection, policy=chosen("policy")),
+    # A policy without a temperature of its own needs an algorithm that has one.
+    evaluation=st.builds(EvaluationSection, policy=chosen("policy").filter(
+        lambda policy: getattr(policy, "temperature", 1.0) is not None)),
     checkpoint=st.builds(CheckpointSection, replay=st.booleans()),
     logging=st.builds(LoggingSection, tensorboard=st.booleans()),
 )

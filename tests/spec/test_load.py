@@ -124,14 +124,21 @@ def test_too_many_runs_are_refused(specs):
 
 
 def test_checks_of_other_layers_get_a_place(specs):
-    Path("spec.yaml").write_text(BASE)
-
-    def check(run):
-        yield "environment.id", f"no {run.environment.id}"
-
-    assert specs.problems(lambda: spec.load("spec.yaml", checks=[check])) == [
-        "spec.yaml:2:19: environment.id: no CartPole-v1"
+    Path("spec.yaml").write_text(BASE + "sweep: {agent.gamma: [0.5, 0.9]}\n")
+    draft = spec.Draft("spec.yaml")
+    assert [run.agent.gamma for run in draft.read()] == [0.5, 0.9]
+    draft.check("environment", lambda section: [("environment.id", f"no {section.id}")])
+    draft.check("", lambda run: [("agent.gamma", "odd")] if run.agent.gamma == 0.5 else [])
+    assert specs.problems(draft.finish) == [
+        "spec.yaml:2:19: environment.id: no CartPole-v1", "spec.yaml:4:23: agent.gamma: odd",
     ]
+
+
+def test_a_section_is_there_for_checks_though_others_could_not_be_read(specs):
+    Path("spec.yaml").write_text(BASE.replace("dqn", "dqm"))
+    draft = spec.Draft("spec.yaml")
+    assert [section.id for section in draft.read("environment")] == ["CartPole-v1"]
+    assert list(draft.read("agent")) == list(draft.read()) == []
 
 
 def test_a_hyphen_reads_standard_input(monkeypatch):

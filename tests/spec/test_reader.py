@@ -58,6 +58,8 @@ def problems(text: str) -> list[str]:
     ("count: 7", "count", 7),
     ("count: 0x10", "count", 16),
     ("count: 010", "count", 10),
+    ("count: 1e6", "count", 1_000_000),
+    ("sizes: [1e2, 2.0]", "sizes", (100, 2)),
     ("rate: 1e-3", "rate", 1e-3),
     ("rate: 2", "rate", 2.0),
     ("flag: false", "flag", False),
@@ -86,7 +88,9 @@ def test_a_value_is_read_as_declared(text, field, value):
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("count: 1e2", "s:1:8: count: expected a whole number, got the number 1e2; write 100"),
+    ("count: 1e300", "s:1:8: count: too large, at most 9223372036854775807"),
+    ("count: .inf", "s:1:8: count: expected a whole number, got the number .inf; at most "
+     "9223372036854775807"),
     ("count: 1.5", "s:1:8: count: expected a whole number, got the number 1.5"),
     ("count: 5_000", "s:1:8: count: expected a whole number, got the text '5_000'; "
      "write 5000: YAML 1.2 numbers have no separators"),

@@ -86,8 +86,6 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
     ) -> None:
         if num_envs < 1:
             raise DomainError("num_envs", num_envs, "at least 1")
-        if time_limit is not None and time_limit < 1:
-            raise DomainError("time_limit", time_limit, "at least 1 step, or null for no limit")
         super().__init__(ts.time_step_spec(self.observation), self.action, batch_size=num_envs)
         self.num_envs = num_envs
         self.time_limit = time_limit

@@ -1,4 +1,7 @@
-"""Builders of small MDPs as tables; NumPy only, so that exact solutions can use them too."""
+"""Builders of small MDPs as tables; NumPy only, so that exact solutions can use them too.
+
+The arguments' domains are declared in `erlctl.environments.catalogue`, where specs are checked.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from erlctl.errors import DomainError
 
 Array = npt.NDArray[np.float64]
 
@@ -64,9 +65,6 @@ def garnet(
     in [0, 1) on a tenth of the states (the same for every action) and 0 elsewhere; starts anywhere.
     Seed 0 at gamma 0.9 has v*[0] = 1.3133939242.
     """
-    _at_least(seed=(seed, 0), num_states=(num_states, 1), num_actions=(num_actions, 1))
-    if not 1 <= branching <= num_states:
-        raise DomainError("branching", branching, f"from 1 to num_states = {num_states}")
     rng = np.random.default_rng(seed)
     transitions = np.zeros((num_states, num_actions, num_states))
     for s in range(num_states):
@@ -92,8 +90,6 @@ def chain(
     to the start (reward `small`). With probability `slip` the other action happens, with its
     reward, so r[s, a] is the mean over both.
     """
-    _at_least(num_states=(num_states, 2))
-    _probability("slip", slip)
     forward, back = np.zeros((num_states, num_states)), np.zeros((num_states, num_states))
     forward[np.arange(num_states), np.minimum(np.arange(num_states) + 1, num_states - 1)] = 1.0
     back[:, 0] = 1.0
@@ -113,7 +109,6 @@ def combination_lock(*, seed: int = 0, length: int = 10, num_actions: int = 2) -
     The combination is drawn from `seed`. Reward 1 for the last digit, which ends the episode, else
     0 (after Koenig and Simmons 1993: the reset state space, hard for undirected exploration).
     """
-    _at_least(seed=(seed, 0), length=(length, 1), num_actions=(num_actions, 2))
     states = length + 1
     digits = np.random.default_rng(seed).integers(num_actions, size=length)
     transitions = np.zeros((states, num_actions, states))
@@ -133,8 +128,6 @@ def grid_world(*, size: int = 8, slip: float = 0.1) -> Table:
     Actions up, down, left, right; with probability `slip` one of the four at random happens
     instead; the border blocks. Reward 1 for entering the goal, which ends the episode.
     """
-    _at_least(size=(size, 2))
-    _probability("slip", slip)
     states = size * size
     moves = np.zeros((states, 4, states))
     for s in range(states):
@@ -160,7 +153,6 @@ def noisy_maze(*, random_move: float = 0.1) -> Table:
     that is illegal. Reward 1 for every step that begins in R. The noise is in the backups, not
     here; with a horizon of 25 the optimal undiscounted return is 18.112675.
     """
-    _probability("random_move", random_move)
     size = len(MAZE)
     moves = (NOOP, UP, DOWN, LEFT, RIGHT)
     cells = "".join(MAZE)
@@ -192,7 +184,6 @@ def bandit(*, seed: int = 0, num_actions: int = 10) -> Table:
     The testbed of Sutton and Barto (2018, section 2.3); their noise of standard deviation 1 is the
     environment's `reward_noise`.
     """
-    _at_least(seed=(seed, 0), num_actions=(num_actions, 1))
     means = np.random.default_rng(seed).standard_normal(num_actions)
     return Table(transitions=np.ones((1, num_actions, 1)), rewards=means[np.newaxis],
                  start=np.ones(1), terminal=np.zeros(1, bool))
@@ -208,14 +199,3 @@ def _only(index: int, count: int) -> Array:
     row = np.zeros(count)
     row[index] = 1.0
     return row
-
-
-def _at_least(**limits: tuple[int, int]) -> None:
-    for name, (value, low) in limits.items():
-        if value < low:
-            raise DomainError(name, value, f"at least {low}")
-
-
-def _probability(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise DomainError(name, value, "in [0, 1]")

@@ -11,7 +11,7 @@ from tf_agents.specs import tensor_spec
 from erlctl.environments.compiled import tables
 from erlctl.environments.compiled.base import CompiledEnvironment, State, specs
 from erlctl.environments.compiled.tables import Table
-from erlctl.errors import DomainError, UnknownNameError
+from erlctl.errors import UnknownNameError
 
 OBSERVATIONS = ("one_hot", "index")
 
@@ -45,8 +45,6 @@ class TabularEnvironment(CompiledEnvironment):
     ) -> None:
         if observation not in OBSERVATIONS:
             raise UnknownNameError("observation", observation, OBSERVATIONS)
-        if not reward_noise >= 0:
-            raise DomainError("reward_noise", reward_noise, "at least 0")
         states = table.num_states
         self.table = table
         self._one_hot = observation == "one_hot"

@@ -6,17 +6,30 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from importlib import util
 from types import MappingProxyType
+from typing import NamedTuple
 
 from erlctl.environments import registry
 from erlctl.errors import ErlctlError, UnknownNameError
 from erlctl.options.wrappers import Wrappers
 from erlctl.spec.schema import Backend, EnvironmentSection
 
-# Backend -> the package it needs and how that is installed.
-PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType({
-    "gym": ("gym", "pip install 'gym==0.23.0'"),
-    "gymnasium": ("gymnasium", "pip install 'erlctl[gymnasium]'"),
-    "envpool": ("envpool", "pip install 'erlctl[envpool]'"),
+
+class Package(NamedTuple):
+    """What a backend needs: its package has the same name.
+
+    Attributes:
+        install: The command that installs it.
+        brings: Which environments it has.
+    """
+
+    install: str
+    brings: str
+
+
+PACKAGES: Mapping[str, Package] = MappingProxyType({
+    "gym": Package("pip install 'gym==0.23.0'", "every id that gym 0.23 has registered"),
+    "gymnasium": Package("pip install 'erlctl[gymnasium]'", "gym's maintained successor"),
+    "envpool": Package("pip install 'erlctl[envpool]'", "Atari, Box2D, MuJoCo in C++"),
 })
 # What the compiled environments have under names of their own.
 _COMPILED_KEYWORDS = {
@@ -42,7 +55,7 @@ def is_compiled(environment_id: str) -> bool:
 
 def is_installed(backend: str) -> bool:
     """Return whether a backend's package is there; it is not imported."""
-    return backend not in PACKAGES or util.find_spec(PACKAGES[backend][0]) is not None
+    return backend not in PACKAGES or util.find_spec(backend) is not None
 
 
 def require(backend: str) -> None:
@@ -52,9 +65,9 @@ def require(backend: str) -> None:
         ErlctlError: With the command that installs it.
     """
     if not is_installed(backend):
-        package, command = PACKAGES[backend]
         raise ErlctlError(
-            f"backend {backend} needs the package {package}, which is not installed", fix=command
+            f"backend {backend} needs the package {backend}, which is not installed",
+            fix=PACKAGES[backend].install,
         )
 
 
@@ -62,8 +75,7 @@ def problems(section: EnvironmentSection) -> Iterator[tuple[str, str]]:
     """Yield (path inside the section, message) for what can be seen without the environment."""
     backend = resolve(section)
     if not is_installed(backend):
-        package, command = PACKAGES[backend]
-        yield "backend", f"{backend} needs the package {package}: {command}"
+        yield "backend", f"{backend} needs the package {backend}: {PACKAGES[backend].install}"
     if backend == "compiled":
         yield from _compiled_problems(section)
     if backend == "envpool":
@@ -78,7 +90,9 @@ def _compiled_problems(section: EnvironmentSection) -> Iterator[tuple[str, str]]
             continue
         remedy = "write `backend: gym` if gym has this environment"
         keyword = _COMPILED_KEYWORDS.get(field.name)
-        if keyword and is_compiled(section.id) and keyword in registry.find(section.id).keywords:
+        if keyword and is_compiled(section.id) and hasattr(
+            registry.find(section.id).keywords, keyword
+        ):
             remedy = f"write it as environment.kwargs.{keyword}"
         yield f"wrappers.{field.name}", f"compiled environments have no wrappers: {remedy}"
     if section.vectorise != "inline":

@@ -118,7 +118,7 @@ def _gymnasium(section: EnvironmentSection, draws: bool) -> Single:
 def _unknown(section: EnvironmentSection, backend: str, error: Exception) -> Exception:
     if packages.has(backend, section.id):
         return error  # known, but something that it needs is not there
-    return packages.unknown(backend, section.id)
+    return packages.unknown(section.backend, section.id)
 
 
 def _python(section: EnvironmentSection, draws: bool) -> Single:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from erlctl.environments import registry
 from erlctl.environments.host import backends
-from erlctl.errors import UnknownNameError
+from erlctl.errors import ErlctlError, UnknownNameError
+from erlctl.spec.schema import Backend
 
 _MAX_NAMED = 20
 
@@ -25,7 +27,7 @@ def load(backend: str) -> Any:
     backends.require(backend)
     # Gym says on every import that it is no longer maintained.
     with contextlib.redirect_stderr(io.StringIO()):
-        return importlib.import_module(backends.PACKAGES[backend][0])
+        return importlib.import_module(backend)
 
 
 _IDS: Mapping[str, Callable[[Any], Collection[str]]] = MappingProxyType({
@@ -54,11 +56,26 @@ def facts(backend: str, environment_id: str) -> tuple[float | None, str]:
     return spec.reward_threshold, f"{backend}, {spec.entry_point}"
 
 
-def unknown(backend: str, environment_id: str) -> UnknownNameError:
-    """Return the error for an id that a backend does not know."""
-    known = known_ids(backend)
+class OtherBackendError(ErlctlError):
+    """An environment that another backend has."""
+
+    exit_code = 2
+
+
+def unknown(backend: Backend, environment_id: str) -> ErlctlError:
+    """Return the error for an id that a backend does not know; `auto` is compiled, then gym."""
+    name = "gym" if backend == "auto" else backend
+    others = (other for other in backends.PACKAGES if other != name)
+    owners = [other for other in others
+              if backends.is_installed(other) and has(other, environment_id)]
+    if owners:
+        return OtherBackendError(
+            f"{name} has no environment {environment_id!r}, {' and '.join(owners)} has it",
+            fix=f"write `backend: {owners[0]}`",
+        )
+    known = {*known_ids(name), *(registry.COMPILED if backend == "auto" else ())}
     return UnknownNameError(
-        f"{backend} environment", environment_id,
+        "environment" if backend == "auto" else f"{backend} environment", environment_id,
         similar(known, environment_id) or sorted(known)[:_MAX_NAMED],
     )
 

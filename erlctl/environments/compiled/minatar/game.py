@@ -11,7 +11,6 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from erlctl.environments.compiled.base import CompiledEnvironment, Specs, State, stored
-from erlctl.errors import DomainError
 
 SIZE = 10  # rows and columns of the board
 NOOP, LEFT, UP, RIGHT, DOWN, FIRE = range(6)
@@ -64,10 +63,6 @@ class MinAtarGame(CompiledEnvironment):
         difficulty_ramping: bool = True,
         time_limit: int | None = 10_000,
     ) -> None:
-        if not 0.0 <= sticky_action_probability <= 1.0:
-            raise DomainError(
-                "sticky_action_probability", sticky_action_probability, "in [0, 1]"
-            )
         self._actions = self.minimal_actions if minimal_action_set else tuple(range(6))
         self._sticky = sticky_action_probability
         self._ramping = difficulty_ramping

@@ -1,0 +1,90 @@
+"""Whether algorithm, network and environment of a run go together. No TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from erlctl import registry
+from erlctl.algorithms.base import Algorithm
+from erlctl.environments.space import Space, Spaces
+from erlctl.options.networks import Conv, Mlp
+from erlctl.spec.schema import RunSpec
+
+# Agents whose networks all give action values; an actor's or a quantile network has other heads.
+_VALUE_BASES = ("regularised_dqn", "companion")
+# Weights between convolutions and fully connected layers: Nature's network on 84 x 84 has 1.6
+# million, MinAtar's there 13.8 million, 75 times as slow per update.
+_MAX_DENSE_WEIGHTS = 5_000_000
+
+
+def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
+    """Yield (path, message) for what does not go together.
+
+    Args:
+        run: The run.
+        spaces: Of its environment, None where they are not known.
+    """
+    yield from _network_misfits(run)
+    if spaces is None:
+        return
+    if run.agent.action_kind != spaces.action_kind:
+        known = registry.all_of("algorithm").items()
+        fitting = [name for name, cls in known
+                   if issubclass(cls, Algorithm) and cls.action_kind == spaces.action_kind]
+        yield "agent.algorithm", (
+            f"{run.agent.registered_name} needs {run.agent.action_kind} actions; "
+            f"{run.environment.id} has {spaces.action_kind} ones ({spaces.action}), for which "
+            f"there are: {', '.join(fitting)}"
+        )
+    if run.environment.wrappers.normalise_observations and spaces.observation.dtype == "uint8":
+        yield "environment.wrappers.normalise_observations", (
+            f"{run.environment.id} has pictures of bytes, which networks scale themselves: "
+            "remove it"
+        )
+    if isinstance(run.network, Conv):
+        yield from _conv_misfits(run.network, run.environment.id, spaces.observation)
+
+
+def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:
+    name = run.agent.registered_name
+    if run.agent.base == "sac" and not isinstance(run.network, Mlp):
+        yield "network.type", f"{name} has fully connected networks only; write `type: mlp`"
+    elif getattr(run.network, "dueling", None) and run.agent.base not in _VALUE_BASES:
+        yield "network.dueling", (
+            f"{name} has heads other than action values, which a dueling head means nothing for; "
+            "remove it"
+        )
+
+
+def _conv_misfits(network: Conv, name: str, observation: Space) -> Iterator[tuple[str, str]]:
+    if len(observation.shape) != 3:
+        yield "network.type", (
+            f"conv needs observations [height, width, channels]; {name} has {observation}; write "
+            "`type: mlp`"
+        )
+        return
+    for side, word in zip(observation.shape, ("high", "wide"), strict=False):
+        for index, after in enumerate(sizes := [side, *network.sizes(side)]):
+            if after < 1:
+                yield f"network.kernels[{index - 1}]", (
+                    f"{network.kernels[index - 1]} is more than what this convolution gets: "
+                    f"{sizes[index - 1]} pixels {word}"
+                )
+                return
+
+
+def warnings(run: RunSpec, spaces: Spaces | None) -> Iterator[str]:
+    """Yield sentences about combinations that are allowed but probably not meant."""
+    if spaces is None or not isinstance(run.network, Conv) or not run.network.hidden:
+        return
+    height, width = (
+        [side, *run.network.sizes(side)][-1] for side in spaces.observation.shape[:2])
+    channels = (*spaces.observation.shape[-1:], *run.network.filters)[-1]
+    weights = math.prod((height, width, channels, run.network.hidden[0]))
+    if weights > _MAX_DENSE_WEIGHTS:
+        yield (
+            f"network: {weights / 1e6:.1f} million weights follow the convolutions on "
+            f"{run.environment.id}'s {spaces.observation}, which is slow; Nature DQN's network has "
+            "filters: [32, 64, 64], kernels: [8, 4, 3], strides: [4, 2, 1], hidden: [512]"
+        )
