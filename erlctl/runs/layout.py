@@ -46,6 +46,16 @@ class NamedRun(Protocol):
         """Number of the folder below the variant."""
 
 
+def label_of(run: NamedRun) -> str:
+    """Return how a run is called in messages: its folder below the runs directory."""
+    return f"{run.name}/{run.variant}/seed-{run.seed}"
+
+
+def checkpoint_name(step: int, resumable: bool = True) -> str:
+    """Return the folder name of a checkpoint; weights alone may share a step with a full one."""
+    return f"{step:09d}" if resumable else f"{step:09d}.weights"
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The files of one run.
@@ -59,7 +69,7 @@ class RunPaths:
     @classmethod
     def of(cls, runs_dir: Path, run: NamedRun) -> RunPaths:
         """Return where `run` lives below `runs_dir`."""
-        return cls(Path(runs_dir) / run.name / run.variant / f"seed-{run.seed}")
+        return cls(Path(runs_dir) / label_of(run))
 
     @property
     def spec(self) -> Path:
@@ -121,9 +131,9 @@ class RunPaths:
         """Text file with the step of the best evaluated checkpoint; a hint, readers verify."""
         return self.checkpoints / "best"
 
-    def checkpoint(self, step: int) -> Path:
+    def checkpoint(self, step: int, resumable: bool = True) -> Path:
         """Return the folder of the checkpoint after `step` environment steps."""
-        return self.checkpoints / f"{step:09d}"
+        return self.checkpoints / checkpoint_name(step, resumable)
 
     def __str__(self) -> str:
         return str(self.root)

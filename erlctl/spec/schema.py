@@ -95,6 +95,9 @@ class TrainingSection(Options):
         1.0, "Weight of the new parameters at a synchronisation.", domain=UNIT_OPEN_LOW
     )
     compile: Literal["auto", "xla", "graph"] = option("auto", "How the program is compiled.")
+    initial_checkpoint: str | None = option(
+        None, "Weights to start from: RUN, RUN@STEP, RUN@best or RUN@latest, RUN a run directory."
+    )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """A batch is drawn from what the buffer can hold."""

@@ -6,12 +6,11 @@ Nothing here changes a number of the run: chunks may be cut anywhere, the state 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from erlctl.events import Outcome, ShouldStop
 from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk, Episodes
 
@@ -65,28 +64,11 @@ class Recorder(Protocol):
         """The run is at `step`; called after each chunk, to be cheap."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How `train` ended.
-
-    Attributes:
-        status: complete, interrupted or diverged.
-        step: Environment steps done.
-        reason: One sentence; empty when complete.
-        signum: What `should_stop` gave, when interrupted.
-    """
-
-    status: Literal["complete", "interrupted", "diverged"]
-    step: int
-    reason: str = ""
-    signum: int | None = None
-
-
 def train(
     program: Program,
     run: RunSpec,
     recorder: Recorder,
-    should_stop: Callable[[], int | None] = lambda: None,
+    should_stop: ShouldStop = lambda: None,
 ) -> Outcome:
     """Take `program` from its step to the end of the run.
 
@@ -94,8 +76,7 @@ def train(
         program: At step 0 or restored.
         run: Resolved spec.
         recorder: Gets every row; asked to checkpoint on schedule, at the end and when stopped.
-        should_stop: Polled between chunks; a signal number, or 0 for an exhausted time budget,
-            ends the run after a checkpoint.
+        should_stop: Polled between chunks; a reason ends the run after a checkpoint.
 
     Returns:
         How it ended. A non-finite number ends it without a checkpoint: the last one is finite.
@@ -103,10 +84,12 @@ def train(
     total = run.training.steps
     pace = _Pace(run.environment.num_envs)
     while program.step < total:
-        signum = should_stop()
-        if signum is not None:
+        reason = should_stop()
+        if reason is not None:
             recorder.checkpoint(program.step)
-            return Outcome("interrupted", program.step, f"stopped at step {program.step}", signum)
+            if reason.cause == "memory_limit":
+                return Outcome("failed", program.step, reason.message, reason)
+            return Outcome("interrupted", program.step, f"stopped at step {program.step}", reason)
         before = program.step
         stop = _next_stop(run, before)
         if _is_due(run, run.logging.every, before, stop):
@@ -119,8 +102,8 @@ def train(
         recorder.episodes(chunk.episodes)
         recorder.tick(chunk.step, pace.steps_per_second)
         if chunk.diverged_at is not None:
-            reason = f"the loss is not finite at step {chunk.diverged_at}"
-            return Outcome("diverged", chunk.step, reason)
+            message = f"the loss is not finite at step {chunk.diverged_at}"
+            return Outcome("diverged", chunk.step, message)
         _events(program, run, recorder, pace, before, chunk.step)
     return Outcome("complete", program.step)
 
