@@ -235,7 +235,7 @@ def from_json(message: Mapping[str, Any]) -> Sent:
         cls = _CLASSES[fields.pop("event")]
         if cls is Ended:
             fields["outcome"] = outcome_from_json(fields["outcome"])
-        return cls(**fields)  # type: ignore[no-any-return]
+        return cls(**fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an event: {message!r:.200}") from error
 

@@ -165,9 +165,8 @@ def _section(config: Path | None, name: str, problems: list[Problem]) -> MapNode
         unreadable = Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")
         raise SpecError([unreadable]) from error
     known = registry.all_of("launcher")
-    for key in tree.keys.values():
-        if key.text not in known:
-            problems.append(key.where.problem(key.text, unknown_name("launcher", key.text, known)))
+    problems += [key.where.problem(key.text, unknown_name("launcher", key.text, known))
+                 for key in tree.keys.values() if key.text not in known]
     section = tree.get(name)
     if section is None or isinstance(section, MapNode):
         return section or empty

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError, sentence
 from erlctl.events import Message, OnEvent, Outcome, ShouldStop, Started
@@ -192,7 +192,7 @@ class _Execution:
             return replace(ended, message=message)
         return ended
 
-    def _loop(self, program: Program, recorder: RunRecorder) -> Outcome:
+    def _loop(self, program: Any, recorder: RunRecorder) -> Outcome:
         from erlctl.training import loop
 
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from erlctl import spec
+from erlctl.events import Assigned, Event, Tick
 from erlctl.launch import display, pool
+from erlctl.launch.launcher import Batch
 from erlctl.launch.plan import plan_runs
 
 if __name__ == "__main__":
@@ -23,16 +24,16 @@ if __name__ == "__main__":
 
     begun: set[str] = set()
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Event) -> None:
         show(event)
-        if event["event"] == "assigned":
-            print(event["pid"], flush=True)
-        if event["event"] == "tick" and event["run"] not in begun:
-            begun.add(event["run"])
-            show.say(f"{event['run']} has begun")
+        if isinstance(event, Assigned):
+            print(event.pid, flush=True)
+        if isinstance(event, Tick) and event.run not in begun:
+            begun.add(event.run)
+            show.say(f"{event.run} has begun")
 
     batch = pool.run_all(
-        plan, runs_dir=runs_dir, jobs=2, on_event=on_event,
+        Batch(plan=plan, runs_dir=runs_dir, jobs=2), on_event,
         worker_command=(sys.executable, str(Path(__file__).with_name("fakes.py"))),
     )
     sys.exit(batch.exit_code)

@@ -44,7 +44,7 @@ def test_a_run_that_another_process_holds_is_busy_and_says_by_whom(run, runs_dir
         (planned,) = plan_runs([run], runs_dir=runs_dir)
     result = planned.settled_result()
     assert (planned.action, result.status) == ("busy", "busy")
-    assert f"pid {os.getpid()} on " in result.reason
+    assert f"pid {os.getpid()} on " in result.outcome.message
 
 
 def test_without_a_folder_a_run_starts(run, runs_dir):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from erlctl import registry
+from erlctl.events import StopReason
 from erlctl.spec.schema import (
     CheckpointSection,
     EnvironmentSection,
@@ -136,12 +137,17 @@ def test_chunks_stay_within_the_programs_limit():
     assert sum(program.chunks) == 1000
 
 
-@pytest.mark.parametrize("signum", [2, 15, 0])
-def test_a_stop_checkpoints_where_it_is(signum):
+@pytest.mark.parametrize(("cause", "status", "message"), [
+    ("signal", "interrupted", "stopped at step 100"),
+    ("time_budget", "interrupted", "stopped at step 100"),
+    ("memory_limit", "failed", "9 GB"),
+])
+def test_a_stop_checkpoints_where_it_is(cause, status, message):
     notes, program = Notes(), Counting(max_chunk=50)
-    stops = iter([None, None, signum])
+    reason = StopReason(cause, message="9 GB")
+    stops = iter([None, None, reason])
     outcome = loop.train(program, make_run(), notes, lambda: next(stops))
-    assert outcome == loop.Outcome("interrupted", 100, "stopped at step 100", signum)
+    assert outcome == loop.Outcome(status, 100, message, reason)
     assert notes.events == [("checkpoint", 100)]
 
 
@@ -150,7 +156,7 @@ def test_divergence_ends_the_run_without_a_checkpoint():
     notes, program = Notes(), Counting(max_chunk=50, diverges_at=620)
     outcome = loop.train(program, make_run(), notes)
     assert outcome.status == "diverged"
-    assert "620" in outcome.reason
+    assert "620" in outcome.message
     assert notes.of("checkpoint") == [600]
     assert notes.ticks[-1] == outcome.step == 650
 
