@@ -103,11 +103,9 @@ def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
         action = "resume"
         with contextlib.suppress(DamagedError):  # concerns that run alone: `execute` reports it
             on_disk = spec_file.examine(run, paths)
-            if status == "complete" and run.training.steps <= step:
-                action = "skip"
+            if status == "complete":
+                action = "extend" if on_disk.has_more_steps else "skip"
                 note = f"; no step is left for {on_disk.sentence}" if on_disk.changes else ""
-            elif status == "complete":
-                action = "extend"
             elif on_disk.is_replaced:
                 action = "start"
     if action in ("start", "restart") or not paths.checkpoints.exists():

@@ -102,7 +102,7 @@ class _Execution:
         if record.problem:
             self._say(record.problem)
         step = record.facts["step"]
-        if record.status == "complete" and self._run.training.steps <= step:
+        if record.status == "complete" and not on_disk.has_more_steps:
             ignored = f"; no step is left for {on_disk.sentence}" if on_disk.changes else ""
             return Outcome("skipped", step, f"already complete{ignored}")
         start = self._find_start(record, record.fingerprints(fingerprint))

@@ -41,6 +41,12 @@ class SpecOnDisk:
     is_replaced: bool = False
 
     @property
+    def has_more_steps(self) -> bool:
+        """Whether a complete run has something to do again."""
+        old, new = self.changes.get(_TOTAL, (0, 0))
+        return bool(new > old)
+
+    @property
     def sentence(self) -> str:
         """The changes in words."""
         return ", ".join(f"{path}: {old} -> {new}" for path, (old, new) in self.changes.items())
@@ -151,11 +157,13 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _read(paths: RunPaths) -> bytes | None:
     try:
-        return paths.spec.read_bytes()
+        data = paths.spec.read_bytes()
+        data.decode()
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DamagedError(
             f"{paths.spec} cannot be read: {error}",
             fix="restore it from a copy, or begin again with --fresh (which keeps this folder)",
         ) from error
+    return data

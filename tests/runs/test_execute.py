@@ -129,11 +129,11 @@ def test_a_finished_run_is_skipped_without_a_program(train, run):
 
 def test_f27_a_changed_spec_is_refused_with_the_difference(train, run):
     train(run)
-    changed = dataclasses.replace(run, training=dataclasses.replace(run.training, steps=120))
+    changed = dataclasses.replace(run, training=dataclasses.replace(run.training, batch_size=7))
     with pytest.raises(SpecChangedError) as caught:
         train(changed)
-    assert "-  steps: 60" in str(caught.value)
-    assert "+  steps: 120" in str(caught.value)
+    assert "-  batch_size: 2" in str(caught.value)
+    assert "+  batch_size: 7" in str(caught.value)
     assert "--fresh" in str(caught.value)
 
 

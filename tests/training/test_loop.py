@@ -163,6 +163,6 @@ def test_divergence_ends_the_run_without_a_checkpoint():
 
 def test_a_stop_is_asked_for_before_the_first_step():
     notes = Notes()
-    outcome = loop.train(Counting(), make_run(), notes, lambda: 15)
+    outcome = loop.train(Counting(), make_run(), notes, lambda: StopReason("signal", 15))
     assert dataclasses.astuple(outcome)[:2] == ("interrupted", 0)
     assert notes.events == [("checkpoint", 0)]
