@@ -1,6 +1,5 @@
 """Errors say where, what and how to mend, and each class has its exit code."""
 
-import signal
 
 import pytest
 

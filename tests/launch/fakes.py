@@ -22,6 +22,7 @@ from erlctl.environments.host import watch
 from erlctl.errors import DivergedError
 from erlctl.events import Outcome, Started, StopReason, Tick
 from erlctl.launch import worker
+from erlctl.runs import lock
 from erlctl.runs.layout import RunPaths, label_of
 
 STEP_SECONDS = 0.01
@@ -46,6 +47,14 @@ def execute(
     """Count to the run's steps, ten milliseconds each."""
     paths = RunPaths.of(runs_dir, run)
     paths.root.mkdir(parents=True, exist_ok=True)
+    with lock.hold(paths.lock):
+        return _count(run, paths, program_for, should_stop, on_event, fresh=fresh)
+
+
+def _count(
+    run: spec.RunSpec, paths: RunPaths, program_for: Any, should_stop: Any, on_event: Any,
+    *, fresh: bool,
+) -> Outcome:
     paths.spec.write_text(spec.dump(run))
     program_for(run)
     step = 0 if fresh else read_step(paths)
@@ -55,6 +64,7 @@ def execute(
         if stop is not None and stop.cause == "memory_limit":
             return _end(paths, "failed", step, stop.message, stop)
         if stop is not None:
+            time.sleep(float(os.environ.get("FAKE_CHECKPOINT_SECONDS", "0")))
             return _end(paths, "interrupted", step, f"stopped at step {step}", stop)
         time.sleep(STEP_SECONDS)
         step += 1

@@ -13,11 +13,13 @@ from erlctl import spec
 from erlctl.events import Assigned, Event, Tick
 from erlctl.launch import display, pool
 from erlctl.launch.launcher import Batch
-from erlctl.launch.plan import plan_runs
+from erlctl.launch.plan import plan_runs, prepare
 
 if __name__ == "__main__":
     runs_dir = Path(sys.argv[2])
-    plan = plan_runs(spec.load(sys.argv[1]).runs, runs_dir=runs_dir)
+    runs = spec.load(sys.argv[1]).runs
+    prepare(runs, runs_dir=runs_dir, say=lambda text: print(text, file=sys.stderr, flush=True))
+    plan = plan_runs(runs, runs_dir=runs_dir)
     show = display.PlainDisplay(
         [(entry.label, entry.run.training.steps) for entry in plan], sys.stderr
     )

@@ -1,4 +1,4 @@
-"""What may change under a run's name: how long it goes on and what is written down, not its past."""
+"""What may change under a run: how long it goes on and what is written down, not its past."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -194,7 +195,7 @@ class LittersProgram(FakeProgram):
 
     def export_policy(self, folder):
         super().export_policy(folder)
-        os.makedirs(f"{folder}/variables/variables_temp")
+        Path(folder, "variables", "variables_temp").mkdir(parents=True)
 
 
 def test_r2_what_could_not_be_removed_is_said_named_and_swept(go, aligned, monkeypatch):

@@ -28,7 +28,6 @@ from erlctl.spec.schema import CheckpointSection, TrainingSection
 from tests.runs.fake_program import FakeProgram
 from tests.runs.observe import names_in, result, rows
 
-
 TERMINATED = StopReason("signal", signal.SIGTERM)
 
 
