@@ -193,7 +193,7 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
         for entry in planned
     ]
     options.echo_rows(rows, ["run", "action", "status", "step", "steps", "replay_mb"], fmt)
-    todo = sum(not entry.is_settled for entry in planned)
+    todo = sum(not entry.is_final for entry in planned)
     options.info(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
 
 
@@ -203,7 +203,7 @@ def _train(launcher: Launcher, batch: Batch) -> BatchResult:
 
     lines = [(entry.label, entry.run.training.steps) for entry in batch.plan]
     with display.for_stream(lines) as show:
-        todo = sum(not entry.is_settled for entry in batch.plan)
+        todo = sum(not entry.is_final for entry in batch.plan)
         if todo:
             preflight.make_folder(batch.runs_dir)
             # Said before the seconds that the workers take to import TensorFlow.

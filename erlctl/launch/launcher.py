@@ -79,7 +79,7 @@ class Launcher(Options, abc.ABC):
 
     @abc.abstractmethod
     def launch(self, batch: Batch, on_event: OnEvent) -> BatchResult:
-        """Train every run of the plan that is not settled; return when all ended.
+        """Train every run of the plan that is not final; return when all ended.
 
         Args:
             batch: What to do.
@@ -100,8 +100,8 @@ class Tally:
         self._steps = {planned.label: planned.step for planned in batch.plan}
         self._results: dict[str, RunResult] = {}
         for planned in batch.plan:
-            if planned.is_settled:
-                self._add(planned.settled_result())
+            if planned.is_final:
+                self._add(planned.final_result())
 
     def assigned(self, label: str) -> None:
         """A process takes the run up now."""

@@ -46,7 +46,7 @@ class Planned:
         return label_of(self.run)
 
     @property
-    def is_settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether there is nothing to do, or nothing that can be done now."""
         return self.action in ("skip", "busy")
 
@@ -55,7 +55,7 @@ class Planned:
         return RunResult(label=self.label, root=str(self.paths.root), outcome=outcome,
                          total_steps=self.run.training.steps, seconds=seconds)
 
-    def settled_result(self) -> RunResult:
+    def final_result(self) -> RunResult:
         """Return the result of a run that is complete or busy already."""
         if self.action == "busy":
             return self.result(Outcome("busy", self.step, _holder(self.paths)))

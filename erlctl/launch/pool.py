@@ -47,7 +47,7 @@ def run_all(
     """
     tally = Tally(batch, on_event)
     ended_by = None
-    if any(not planned.is_settled for planned in batch.plan):
+    if any(not planned.is_final for planned in batch.plan):
         with listening() as listener:
             ended_by = _Pool(batch, tally, on_event, worker_command).run(listener)
     return tally.result(ended_by)
@@ -62,7 +62,7 @@ class _Pool:
         self._batch, self._tally, self._on_event = batch, tally, on_event
         self._queue = TaskQueue(
             Task(index, planned.run, spec.program_key(planned.run))
-            for index, planned in enumerate(batch.plan) if not planned.is_settled
+            for index, planned in enumerate(batch.plan) if not planned.is_final
         )
         self._worker_command = worker_command
         self._cores = 1  # of each worker

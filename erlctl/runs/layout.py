@@ -51,11 +51,6 @@ def label_of(run: NamedRun) -> str:
     return f"{run.name}/{run.variant}/seed-{run.seed}"
 
 
-def checkpoint_name(step: int, resumable: bool = True) -> str:
-    """Return the folder name of a checkpoint; weights alone may share a step with a full one."""
-    return f"{step:09d}" if resumable else f"{step:09d}.weights"
-
-
 @dataclass(frozen=True)
 class RunPaths:
     """The files of one run.
@@ -132,8 +127,8 @@ class RunPaths:
         return self.checkpoints / "best"
 
     def checkpoint(self, step: int, resumable: bool = True) -> Path:
-        """Return the folder of the checkpoint after `step` environment steps."""
-        return self.checkpoints / checkpoint_name(step, resumable)
+        """Return a checkpoint's folder; weights alone may share a step with a full one."""
+        return self.checkpoints / (f"{step:09d}" if resumable else f"{step:09d}.weights")
 
     def __str__(self) -> str:
         return str(self.root)
@@ -238,8 +233,7 @@ def _collect_children(
 
 def _is_run(path: Path, name: str, *, is_given: bool) -> bool:
     """A run directory named by the user may have been renamed; one that is found may not."""
-    has_run_json = (path / "run.json").is_file()
-    has_spec = (path / "spec.yaml").is_file()
+    has_run_json, has_spec = ((path / each).is_file() for each in ("run.json", "spec.yaml"))
     if _SEED_FOLDER.fullmatch(name):
         return has_run_json or has_spec
     return is_given and has_run_json and has_spec

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from erlctl.errors import ErlctlError
-from erlctl.runs.layout import checkpoint_name
+from erlctl.runs.layout import RunPaths
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -116,7 +116,7 @@ def verify(
     Raises:
         Damage: Something differs; the message has the numbers.
     """
-    if folder.name != checkpoint_name(manifest.step, manifest.resumable):
+    if folder.name != RunPaths(folder).checkpoint(manifest.step, manifest.resumable).name:
         raise Damage(f"{MANIFEST} is of step {manifest.step}, the folder is called {folder.name}")
     if fingerprints is not None and manifest.fingerprint not in fingerprints:
         raise Damage("it was written for another spec")
