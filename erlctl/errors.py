@@ -9,8 +9,9 @@
     |- SomeRunsFailedError (3)
     |- DivergedError (4)        loss, reward, observation or weights not finite
     |- DamagedError (5)         no usable data left, nothing was deleted
-    |- RunBusyError (6)         another living process holds the run
-    `- Interrupted (130, 143, 75)   a signal or a time budget ended it; a checkpoint was written
+    `- RunBusyError (6)         another living process holds the run
+
+What ends a run from outside (130, 143, 129, 75) is no error: see `erlctl.events.StopReason`.
 
 `assert` is for our own mistakes only; everything here is shown without a traceback.
 """
@@ -18,10 +19,8 @@
 from __future__ import annotations
 
 import difflib
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 MAX_SHOWN = 50
 
@@ -126,10 +125,6 @@ class EnvironmentFault(ErlctlError):  # noqa: N818 - the environment's fault
         self.index, self.step, self.action = index, step, action
 
 
-class MemoryLimitError(ErlctlError):
-    """A run holds more memory than its user allows."""
-
-
 class SomeRunsFailedError(ErlctlError):
     """At least one run of a batch failed; the others went on."""
 
@@ -154,22 +149,13 @@ class RunBusyError(ErlctlError):
     exit_code = 6
 
 
-class Interrupted(ErlctlError):  # noqa: N818 - not an error of anybody's making
-    """The work was ended from outside after a checkpoint.
-
-    Args:
-        signum: The signal, or None for an exhausted time budget.
-    """
-
-    _CODES: ClassVar[dict[int, int]] = {
-        signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129,
-        signal.SIGUSR1: 75, signal.SIGUSR2: 75,
-    }
-
-    def __init__(self, signum: int | None, message: str) -> None:
-        super().__init__(message)
-        self.signum = signum
-        self.exit_code = 75 if signum is None else self._CODES[signal.Signals(signum)]
+def sentence(error: BaseException) -> str:
+    """Return an error as one line for tables; what a user can fix says all of it."""
+    text = str(error).strip()
+    if isinstance(error, ErlctlError):
+        return text
+    name = type(error).__name__
+    return f"{name}: {text.splitlines()[0]}" if text else name
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -34,6 +34,7 @@ _FOLDERS = {
     "network": "erlctl.options.networks",
     "optimizer": "erlctl.options.optimizers",
     "policy": "erlctl.options.policies",
+    "launcher": "erlctl.launch.launchers",
 }
 _entries: dict[str, dict[str, type[Options]]] = {kind: {} for kind in _FOLDERS}
 

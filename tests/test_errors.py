@@ -1,6 +1,5 @@
 """Errors say where, what and how to mend, and each class has its exit code."""
 
-import signal
 
 import pytest
 
@@ -13,8 +12,6 @@ from erlctl.errors import Problem
     (errors.UnknownNameError("kind", "a", ["b"]), 2), (errors.SpecChangedError("x"), 2),
     (errors.SomeRunsFailedError("x"), 3), (errors.DivergedError("x"), 4),
     (errors.DamagedError("x"), 5), (errors.RunBusyError("x"), 6),
-    (errors.Interrupted(signal.SIGINT, "x"), 130), (errors.Interrupted(signal.SIGTERM, "x"), 143),
-    (errors.Interrupted(signal.SIGUSR1, "x"), 75), (errors.Interrupted(None, "x"), 75),
 ])
 def test_each_error_has_its_exit_code(error, code):
     assert isinstance(error, errors.ErlctlError)

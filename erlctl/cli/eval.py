@@ -95,24 +95,24 @@ def _play_all(
     from erlctl.runs.evaluate import Player
     from erlctl.training.factory import make_program
 
-    player = Player(make_program)
     rows, failures = [], []
     no_video: ErlctlError | None = None
-    for paths in runs:
-        try:
-            result = player.play(paths, checkpoint, episodes=episodes, policy=policy, seed=seed)
-        except ErlctlError as error:
-            if len(runs) == 1:
-                raise
-            options.info(str(error))
-            failures.append(str(paths.root))
-            continue
-        rows.append(_row(paths, result, policy, seed))
-        if video is not None:
+    with contextlib.closing(Player(make_program)) as player:
+        for paths in runs:
             try:
-                _draw(player, paths, checkpoint, policy, seed, video)
-            except (ErlctlError, OSError) as error:
-                no_video = ErlctlError(f"no video was written: {error}")
+                result = player.play(paths, checkpoint, episodes=episodes, policy=policy, seed=seed)
+            except ErlctlError as error:
+                if len(runs) == 1:
+                    raise
+                options.info(str(error))
+                failures.append(str(paths.root))
+                continue
+            rows.append(_row(paths, result, policy, seed))
+            if video is not None:
+                try:
+                    _draw(player, paths, checkpoint, policy, seed, video)
+                except (ErlctlError, OSError) as error:
+                    no_video = ErlctlError(f"no video was written: {error}")
     return rows, failures, no_video
 
 

@@ -12,7 +12,7 @@ from erlctl.errors import DamagedError, ErlctlError
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True)
 @options.format_option()
 def fsck(paths: tuple[str, ...], fmt: str) -> None:
-    """Check each RUN for damage and say what mends it; exits with 5 if data were lost.
+    """Check each RUN for damage and say what fixes it; exits with 5 if data were lost.
 
     RUN is a run, a variant, an experiment, a runs directory or a glob.
     """
@@ -25,7 +25,7 @@ def fsck(paths: tuple[str, ...], fmt: str) -> None:
     findings = [finding for run in found.runs for finding in check(run)]
     rows = [
         {"path": str(finding.path), "damage": finding.is_damage, "message": finding.message,
-         "fix": finding.mend}
+         "fix": finding.fix}
         for finding in findings
     ]
     if rows or fmt != "table":

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from erlctl.launch.results import RunResult
+from erlctl.events import (
+    Assigned,
+    Compiling,
+    Evaluated,
+    Event,
+    Finished,
+    Leaving,
+    Message,
+    RunResult,
+    Started,
+    Stopping,
+    StopReason,
+    Tick,
+)
 
 _RATE_WEIGHT = 0.3  # of the newest rate; chunks are about half a second
 
@@ -83,86 +95,67 @@ class Board:
         )
         return left / rate if rate else None
 
-    def apply(self, event: Mapping[str, Any]) -> str | None:
+    def apply(self, event: Event) -> str | None:
         """Take in one event; return a sentence for the user, or None."""
-        kind = event["event"]
-        if "run" not in event:
+        run = getattr(event, "run", None)
+        if run is None:
             return _batch_sentence(event)
-        state = self.runs[event["run"]]
-        if "step" in event:
-            state.step = event["step"]
-        sentence = _TELL[kind](state, event) if kind in _TELL else None
+        state = self.runs[run]
+        state.step = getattr(event, "step", state.step)
+        sentence = _run_sentence(state, event)
         return f"{state.label}: {sentence}" if sentence else None
 
 
-def _assigned(state: RunState, event: Mapping[str, Any]) -> None:
-    del event
-    state.phase = "preparing"
+def _run_sentence(state: RunState, event: Event) -> str | None:
+    match event:
+        case Assigned():
+            state.phase = "preparing"
+        case Compiling():
+            state.phase = "compiling"
+            return "compiling"
+        case Started():
+            state.phase = "training"  # of a resume a message has told, with the checkpoint's name
+            return None if event.is_resumed else f"started, {state.total_steps} steps"
+        case Tick(steps_per_second=rate):
+            state.phase = "training"
+            before = state.steps_per_second or rate
+            state.steps_per_second = before + _RATE_WEIGHT * (rate - before)
+        case Evaluated():
+            state.last_return = event.return_mean
+            return (f"step {state.step}: evaluation return {event.return_mean:.1f} "
+                    f"(standard deviation {event.return_std:.1f}) over {event.episodes} episodes")
+        case Message():
+            return event.text
+        case Finished(result=result):
+            return _finished(state, result)
+    return None
 
 
-def _compiling(state: RunState, event: Mapping[str, Any]) -> str:
-    del event
-    state.phase = "compiling"
-    return "compiling"
+def _finished(state: RunState, result: RunResult) -> str | None:
+    outcome = result.outcome
+    state.phase, state.step, state.steps_per_second = outcome.status, outcome.step, 0.0
+    message = f": {outcome.message}" if outcome.message else ""
+    match outcome.status:
+        case "skipped":
+            return f"already complete at step {outcome.step}, skipped"
+        case "pending":
+            return None  # the table says so
+        case "busy" | "refused":
+            return f"{outcome.status}{message}"
+    return f"{outcome.status} at step {outcome.step} after {duration(result.seconds)}{message}"
 
 
-def _started(state: RunState, event: Mapping[str, Any]) -> str | None:
-    state.phase = "training"  # of a resume a message has told, with the checkpoint's name
-    return None if event["is_resumed"] else f"started, {state.total_steps} steps"
-
-
-def _tick(state: RunState, event: Mapping[str, Any]) -> None:
-    state.phase = "training"
-    rate = event["steps_per_second"]
-    before = state.steps_per_second or rate
-    state.steps_per_second = before + _RATE_WEIGHT * (rate - before)
-
-
-def _evaluation(state: RunState, event: Mapping[str, Any]) -> str:
-    state.last_return = event["return_mean"]
-    return (
-        f"step {state.step}: evaluation return {event['return_mean']:.1f} "
-        f"(standard deviation {event['return_std']:.1f} over {event['episodes']} episodes)"
-    )
-
-
-def _message(state: RunState, event: Mapping[str, Any]) -> str:
-    del state
-    return str(event["text"])
-
-
-def _ended(state: RunState, event: Mapping[str, Any]) -> str | None:
-    result: RunResult = event["result"]
-    state.phase, state.step, state.steps_per_second = result.status, result.step, 0.0
-    if result.status == "skipped":
-        return f"already complete at step {result.step}, skipped"
-    if result.status == "pending":
-        return None  # the table says so
-    reason = f": {result.reason}" if result.reason else ""
-    if result.status in ("busy", "refused"):
-        return f"{result.status}{reason}"
-    return f"{result.status} at step {result.step} after {duration(result.seconds)}{reason}"
-
-
-_TELL = {
-    "assigned": _assigned, "compiling": _compiling, "started": _started, "tick": _tick,
-    "evaluation": _evaluation, "message": _message, "end": _ended,
-}
-
-
-def _batch_sentence(event: Mapping[str, Any]) -> str | None:
-    kind = event["event"]
-    if kind == "leaving":
-        return "leaving now; the same line goes on from the last checkpoints"
-    if kind == "fail_fast":
-        return f"{event['failed']} failed: stopping the others (--fail-fast)"
-    if kind != "stopping":
-        return None
-    if not event["signum"]:
-        return "time budget used up (--max-seconds) - writing checkpoints"
-    if event["signum"] == signal.SIGINT:
-        return "interrupted - writing checkpoints (Ctrl-C again to quit now)"
-    return f"{signal.Signals(event['signum']).name} received - writing checkpoints"
+def _batch_sentence(event: Event) -> str | None:
+    match event:
+        case Leaving():
+            return "leaving now; the same line goes on from the last checkpoints"
+        case Stopping(reason=StopReason(message=message)) if message:
+            return message
+        case Stopping(reason=StopReason(signum=signal.SIGINT)):
+            return "interrupted - writing checkpoints (Ctrl-C again to quit now)"
+        case Stopping(reason=StopReason(signum=int() as signum)):
+            return f"{signal.Signals(signum).name} received - writing checkpoints"
+    return None
 
 
 def duration(seconds: float) -> str:

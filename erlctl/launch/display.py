@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from erlctl.events import Event
 from erlctl.launch.board import Board, RunState, duration
 
 # A terminal that was closed or a pipe whose reader left must not cost a run its checkpoint.
@@ -40,8 +41,8 @@ class PlainDisplay:
     def __exit__(self, *exception: object) -> None:
         del exception
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the pool."""
+    def __call__(self, event: Event) -> None:
+        """Take an event of the batch."""
         sentence = self._board.apply(event)
         if sentence:
             self.say(sentence)
@@ -82,8 +83,8 @@ class LiveDisplay:
         with _UNHEARD:
             self._live.stop()
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the pool."""
+    def __call__(self, event: Event) -> None:
+        """Take an event of the batch."""
         sentence = self._board.apply(event)
         if sentence:
             self.say(sentence)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from erlctl.errors import MemoryLimitError
+from erlctl.events import StopReason
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _GIGABYTE = 10**9
@@ -37,18 +37,14 @@ def _own_bytes(pid: int) -> int:
     return int(pages) * _PAGE_BYTES
 
 
-def check(limit_gigabytes: float | None) -> None:
-    """Refuse to go on above the limit.
-
-    Raises:
-        MemoryLimitError: This process and its children hold more.
-    """
+def exceeded(limit_gigabytes: float | None) -> StopReason | None:
+    """Return the reason to stop if this process and its children hold more than the limit."""
     if limit_gigabytes is None:
-        return
+        return None
     used = resident_bytes(os.getpid()) / _GIGABYTE
-    if used > limit_gigabytes:
-        raise MemoryLimitError(
-            f"the run takes {used:.2f} GB of memory, more than --max-memory {limit_gigabytes:g}",
-            fix="the same line goes on in a fresh process; memory that grows all the time is a "
-                "leak, as a rule of the environment",
-        )
+    if used <= limit_gigabytes:
+        return None
+    return StopReason("memory_limit", message=(
+        f"the run takes {used:.2f} GB of memory, more than --max-memory {limit_gigabytes:g}\n"
+        "  fix: the same line goes on in a fresh process; memory that grows all the time is a "
+        "leak, as a rule of the environment"))

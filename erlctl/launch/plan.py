@@ -1,20 +1,22 @@
-"""What a `train` line would do with each run: skip, resume, start; nothing is written here."""
+"""What a `train` line would do with each run: skip, resume, start; only `prepare` writes."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from erlctl.errors import DamagedError, ErlctlError, SpecChangedError
-from erlctl.launch.queue import label_of
-from erlctl.launch.results import RunResult
-from erlctl.runs import lock, record, spec_file
-from erlctl.runs.layout import RunPaths, read_run_json
+from erlctl.events import Outcome, RunResult
+from erlctl.experiment import resolve
+from erlctl.runs import initial, lock, record, spec_file, store
+from erlctl.runs.layout import RunPaths, label_of, read_run_json
 from erlctl.spec.schema import RunSpec
 
-_DIFF_LINES = 12
+ORPHAN_SECONDS = 60.0
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +28,9 @@ class Planned:
         paths: Its run directory, which need not exist.
         status: Status of the run directory, "pending" if there is none.
         step: Environment steps that its run.json reports.
-        action: "skip", "busy" (another process is at it), "resume", "start" or "restart"
-            (`--fresh` moves the old folder aside).
+        action: "skip", "busy" (another process is at it), "resume", "extend" (complete, but more
+            steps are asked for), "start" or "restart" (`--fresh` moves the old folder aside).
+        note: What to add to the sentence about it.
     """
 
     run: RunSpec
@@ -35,6 +38,7 @@ class Planned:
     status: str
     step: int
     action: str
+    note: str = ""
 
     @property
     def label(self) -> str:
@@ -42,77 +46,100 @@ class Planned:
         return label_of(self.run)
 
     @property
-    def is_settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether there is nothing to do, or nothing that can be done now."""
         return self.action in ("skip", "busy")
+
+    def result(self, outcome: Outcome, seconds: float = 0.0) -> RunResult:
+        """Return the result of the run that ended with `outcome`."""
+        return RunResult(label=self.label, root=str(self.paths.root), outcome=outcome,
+                         total_steps=self.run.training.steps, seconds=seconds)
+
+    def final_result(self) -> RunResult:
+        """Return the result of a run that is complete or busy already."""
+        if self.action == "busy":
+            return self.result(Outcome("busy", self.step, _holder(self.paths)))
+        return self.result(Outcome("skipped", self.step, "already complete" + self.note))
 
     def mark_failed(self, reason: str) -> None:
         """Write into run.json that the process died, which it could not do itself."""
         with contextlib.suppress(OSError, ErlctlError):  # the result says it in any case
             record.mark_failed(self.paths, reason)
 
-    def settled_result(self) -> RunResult:
-        """Return the result of a run that is complete or busy already."""
-        is_busy = self.action == "busy"
-        return RunResult(
-            label=self.label, root=str(self.paths.root), step=self.step,
-            total_steps=self.run.training.steps, status="busy" if is_busy else "skipped",
-            reason=_holder(self.paths) if is_busy else "already complete",
-        )
-
 
 def plan_runs(runs: Iterable[RunSpec], *, runs_dir: Path, fresh: bool = False) -> list[Planned]:
-    """Return what is to be done with each run.
+    """Return what is to be done with each run, `auto` resolved; nothing is written.
 
     Raises:
-        SpecChangedError: A run directory belongs to another spec; every such run is named.
+        SpecChangedError: A run directory belongs to another spec; the first is shown.
+        SpecError: `training.initial_checkpoint` of a run that begins is not there.
     """
-    plan = [_plan_run(run, RunPaths.of(runs_dir, run), fresh=fresh) for run in runs]
-    if not fresh:
-        _refuse_changed_specs(plan)
+    plan: list[Planned] = []
+    refused: list[SpecChangedError] = []
+    for run in map(resolve, runs):
+        try:
+            plan.append(_plan_run(run, RunPaths.of(runs_dir, run), fresh=fresh))
+        except SpecChangedError as error:
+            refused.append(error)
+    if len(refused) > 1:
+        raise SpecChangedError(f"{refused[0]}\n  and {len(refused) - 1} more runs")
+    if refused:
+        raise refused[0]
     return plan
 
 
 def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
     facts = read_run_json(paths)
     status, step = facts["status"], facts.get("step")
-    exists = paths.root.exists()
-    if not exists:
+    step = step if isinstance(step, int) else 0
+    note = ""
+    if not paths.root.exists():
         action = "start"
     elif lock.is_held(paths.lock):
         action = "busy"
     elif fresh:
         action = "restart"
     else:
-        action = "skip" if status == "complete" else "resume"
-    return Planned(run=run, paths=paths, status=status, action=action,
-                   step=step if isinstance(step, int) else 0)
+        action = "resume"
+        with contextlib.suppress(DamagedError):  # concerns that run alone: `execute` reports it
+            on_disk = spec_file.examine(run, paths)
+            if status == "complete":
+                action = "extend" if on_disk.has_more_steps else "skip"
+                note = f"; no step is left for {on_disk.sentence}" if on_disk.changes else ""
+            elif on_disk.is_replaced:
+                action = "start"
+    if action in ("start", "restart") or not paths.checkpoints.exists():
+        initial.require(run)
+    return Planned(run=run, paths=paths, status=status, action=action, step=step, note=note)
+
+
+def prepare(
+    runs: Iterable[RunSpec], *, runs_dir: Path, say: Callable[[str], None],
+    patience_seconds: float = ORPHAN_SECONDS,
+) -> None:
+    """Make run directories ready to be planned: wait for orphans, sweep what others left.
+
+    A process whose parent was killed holds its run until its checkpoint is written, a second or
+    two. Whoever is still at it after `patience_seconds` counts as busy.
+    """
+    all_paths = [RunPaths.of(runs_dir, run) for run in runs]
+    deadline = time.monotonic() + patience_seconds
+    orphans = [paths for paths in all_paths if lock.is_orphan(paths.lock)]
+    if orphans:
+        say(f"{len(orphans)} runs still write the checkpoints of a command that was killed; "
+            f"waiting up to {patience_seconds:g} s for them ...")
+    while orphans and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        orphans = [paths for paths in orphans if lock.is_orphan(paths.lock)]
+    for paths in all_paths:
+        if store.leftovers(paths.root, paths.checkpoints):
+            # A run that is busy, or a folder that cannot be written: what follows says so.
+            with contextlib.suppress(OSError, ErlctlError), lock.hold(paths.lock):
+                for path in store.sweep(paths.root, paths.checkpoints):
+                    record.write_log(paths.log, f"removed {path.name}, left by another process")
 
 
 def _holder(paths: RunPaths) -> str:
     holder = lock.read_holder(paths.lock)
     return (f"already running (pid {holder.get('pid', '?')} on {holder.get('host', '?')} "
             f"since {holder.get('since', '?')})")
-
-
-def _refuse_changed_specs(plan: Sequence[Planned]) -> None:
-    changed = [(planned, difference) for planned in plan if (difference := _spec_diff(planned))]
-    if not changed:
-        return
-    planned, difference = changed[0]
-    others = f"\n  and {len(changed) - 1} more runs" if len(changed) > 1 else ""
-    raise SpecChangedError(
-        f"{planned.paths.root} holds a run of another spec:\n{difference}{others}",
-        fix="undo the change, give the spec another `name:`, "
-            "or add --fresh to move the old runs aside",
-    )
-
-
-def _spec_diff(planned: Planned) -> str:
-    """Return the first lines that differ between the spec on disk and the one asked for."""
-    try:
-        difference = spec_file.difference(planned.run, planned.paths)
-    except DamagedError:
-        return ""  # concerns that run alone: `execute` reports it
-    lines = [f"    {line}" for line in (difference or "").splitlines()]
-    return "\n".join(lines[:_DIFF_LINES] + (["    ..."] if len(lines) > _DIFF_LINES else []))

@@ -1,8 +1,9 @@
-"""The parent's end of one worker process: start, talk, listen, kill."""
+"""The parent's end of one worker process: start, tell, listen, kill."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import erlctl
+from erlctl import events
 from erlctl.environments.host import watch
 from erlctl.errors import EnvironmentFault
+from erlctl.events import Sent, StopReason
 from erlctl.launch.queue import Task
+from erlctl.launch.worker import Job
 from erlctl.tensorflow_setup import SETTINGS
 
 # Operations of one update that may run beside each other at most; two were measured.
@@ -100,16 +104,16 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
-    def train(self, task: Task, message: Mapping[str, Any]) -> None:
+    def train(self, task: Task, job: Job) -> None:
         """Give it a run."""
         self.task = task
         self.compiled = task.program_key
         self.has_begun = False
-        self._send(message)
+        self._send(dataclasses.asdict(job))
 
-    def stop(self, signum: int) -> None:
+    def stop(self, reason: StopReason) -> None:
         """Ask for a checkpoint and the end."""
-        self._send({"stop": signum})
+        self._send({"stop": dataclasses.asdict(reason)})
 
     def quit(self) -> None:
         """Tell it that there is no more work."""
@@ -141,7 +145,7 @@ class WorkerProcess:
             while line:  # a signal may cut a write short
                 line = line[os.write(fd, line):]
 
-    def read_events(self) -> tuple[list[dict[str, Any]], bool]:
+    def read_events(self) -> tuple[list[Sent], bool]:
         """Return what it reported and whether that was all there will ever be."""
         data = _read_available(self.events_fd)
         if data is None:
@@ -186,13 +190,14 @@ def _row(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
+def _event(line: bytes) -> Sent | None:
     """Return what a line says; None for what something printed before the worker took over."""
     try:
-        event = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and "event" in event else None
+    is_event = isinstance(message, dict) and "event" in message
+    return events.from_json(message) if is_event else None
 
 
 def _read_available(fd: int) -> bytes | None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from erlctl.runs.layout import label_of
 from erlctl.spec.schema import RunSpec
 
 
@@ -27,11 +28,6 @@ class Task:
     def label(self) -> str:
         """`<name>/<variant>/seed-<n>`."""
         return label_of(self.run)
-
-
-def label_of(run: RunSpec) -> str:
-    """Return how a run is called in messages: its folder below the runs directory."""
-    return f"{run.name}/{run.variant}/seed-{run.seed}"
 
 
 class TaskQueue:

@@ -1,8 +1,8 @@
-"""What became of each run of a batch, and the one exit code that follows from it. No TensorFlow."""
+"""The one exit code that follows from what became of each run of a batch. No TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from erlctl.errors import (
@@ -13,47 +13,17 @@ from erlctl.errors import (
     SomeRunsFailedError,
     SpecChangedError,
 )
+from erlctl.events import RunResult, Status, StopReason
 
-# Status of a result -> the exit code when nothing else went wrong. `skipped` was complete before;
+# Status of a run -> the exit code when nothing else went wrong. `skipped` was complete before;
 # `pending` and `interrupted` are nobody's failure: what ended the batch decides.
-PROBLEM_EXIT_CODES = {
+PROBLEM_EXIT_CODES: Mapping[str, int] = {
     "failed": SomeRunsFailedError.exit_code,
     "diverged": DivergedError.exit_code,
     "damaged": DamagedError.exit_code,
     "busy": RunBusyError.exit_code,
     "refused": SpecChangedError.exit_code,
 }
-RESULT_STATUSES = ("complete", "skipped", "interrupted", "pending", *PROBLEM_EXIT_CODES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """What became of one run.
-
-    Attributes:
-        label: `<name>/<variant>/seed-<n>`.
-        root: Run directory.
-        status: One of `RESULT_STATUSES`.
-        step: Environment steps done.
-        total_steps: Environment steps asked for.
-        seconds: Wall-clock seconds that this command spent on the run.
-        reason: One sentence where the status needs one, else "".
-        signum: Signal that a worker was stopped by, for `interrupted`.
-    """
-
-    label: str
-    root: str
-    status: str
-    step: int = 0
-    total_steps: int = 0
-    seconds: float = 0.0
-    reason: str = ""
-    signum: int | None = None
-
-    @property
-    def is_problem(self) -> bool:
-        """Whether the run needs somebody to look at it."""
-        return self.status in PROBLEM_EXIT_CODES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +32,11 @@ class BatchResult:
 
     Attributes:
         results: One per run.
-        ended_by: What ended the batch before its end: an exit code (130, 143, 129, 75) or None.
+        ended_by: What ended the batch before its end, or None.
     """
 
     results: Sequence[RunResult]
-    ended_by: int | None = None
+    ended_by: StopReason | None = None
 
     @property
     def exit_code(self) -> int:
@@ -74,7 +44,7 @@ class BatchResult:
         return exit_code([result.status for result in self.results], self.ended_by)
 
 
-def exit_code(statuses: Sequence[str], ended_by: int | None = None) -> int:
+def exit_code(statuses: Sequence[str], ended_by: StopReason | None = None) -> int:
     """Return the exit code of a batch.
 
     A signal or an exhausted budget decides if it kept a run from its end. Else every problem of
@@ -82,11 +52,11 @@ def exit_code(statuses: Sequence[str], ended_by: int | None = None) -> int:
     gives 0. A single run follows the same rule.
 
     Args:
-        statuses: One of `RESULT_STATUSES` per run.
-        ended_by: Exit code of the signal or budget that ended the batch early, if one did.
+        statuses: How each run ended.
+        ended_by: The signal or budget that ended the batch early, if one did.
     """
     if ended_by is not None and {"interrupted", "pending"} & set(statuses):
-        return ended_by
+        return ended_by.exit_code
     codes = {PROBLEM_EXIT_CODES[status] for status in statuses if status in PROBLEM_EXIT_CODES}
     if len(codes) == 1:
         return codes.pop()
@@ -98,7 +68,7 @@ def exit_code(statuses: Sequence[str], ended_by: int | None = None) -> int:
 
 
 # Which status an exception that ends a run stands for; everything else is "failed".
-_STATUS_OF_ERROR: tuple[tuple[type[ErlctlError], str], ...] = (
+_STATUS_OF_ERROR: tuple[tuple[type[ErlctlError], Status], ...] = (
     (RunBusyError, "busy"),
     (DamagedError, "damaged"),
     (DivergedError, "diverged"),
@@ -106,7 +76,7 @@ _STATUS_OF_ERROR: tuple[tuple[type[ErlctlError], str], ...] = (
 )
 
 
-def status_of_error(error: BaseException) -> str:
+def status_of_error(error: BaseException) -> Status:
     """Return the status of a run that ended with `error`."""
     for cls, status in _STATUS_OF_ERROR:
         if isinstance(error, cls):

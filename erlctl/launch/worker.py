@@ -3,10 +3,10 @@
 Started by the pool as `python -m erlctl.launch.worker`, in a session of its own, so that the
 terminal's Ctrl-C reaches the parent alone. One JSON object a line:
 
-    stdin    {"index", "run", "runs_dir", ...}      train this run (spec as text), see `_outcome`
-             {"stop": signum}                       checkpoint and end; 0: time budget
-             {"quit": true}                         end after the current run
-    stdout   {"event": ..., "index": ..., ...}      see `_Reporter` and `_Programs`
+    stdin    {"run", "runs_dir", ...}   train this run, see `Job`
+             {"stop": {...}}            checkpoint and end, see `events.StopReason`
+             {"quit": true}             end after the current run
+    stdout   {"event": ..., ...}        see `events.to_json`
 
 The end of stdin means that the parent is gone, even by SIGKILL: the worker checkpoints and ends.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import json
 import os
 import queue
@@ -23,148 +22,136 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-from erlctl import spec
+from erlctl import events, spec
 from erlctl.environments.host import watch
-from erlctl.errors import ErlctlError, MemoryLimitError
+from erlctl.errors import sentence
+from erlctl.events import (
+    Compiled,
+    Compiling,
+    Ended,
+    Event,
+    OnEvent,
+    Outcome,
+    Ready,
+    StopReason,
+    Tick,
+)
 from erlctl.launch import memory
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.results import status_of_error
+from erlctl.runs import lock
+from erlctl.runs.layout import label_of
+from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import RunSpec
 
-Message = dict[str, Any]
-Emit = Callable[[Message], None]
 TICK_SECONDS = 0.2  # the display refreshes no faster; a tick per chunk would flood the pipe
 ORPHAN_GRACE_SECONDS = 60.0  # a step of an environment may hang; nobody is left to kill us
 _PR_SET_PDEATHSIG = 1
 
 
 class StopRequest:
-    """Why the worker is to stop: set once by a signal, a message or the parent's death.
+    """Why the process is to stop: set once by a signal, a message or the parent's death.
 
     Attributes:
-        signum: The signal, 0 for an exhausted time budget, None while nobody wants a stop.
+        reason: None while nobody wants a stop.
     """
 
     def __init__(self) -> None:
-        self.signum: int | None = None
+        self.reason: StopReason | None = None
 
-    def set(self, signum: int) -> None:
+    def set(self, reason: StopReason) -> None:
         """Ask to stop; the first reason stays."""
-        if self.signum is None:
-            self.signum = signum
+        if self.reason is None:
+            self.reason = reason
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler: only notes it; the training loop asks between chunks."""
         del frame
-        self.set(signum)
+        self.set(StopReason("signal", signum))
 
 
-class _Programs:
-    """The compiled program of the last run; the next seed of it starts without compiling."""
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run for a process that trains runs.
 
-    def __init__(self, factory: Callable[[RunSpec], Any], emit: Emit) -> None:
-        self._factory = factory
-        self._emit = emit
-        self._key: str | None = None
-        self._program: Any = None
+    Attributes:
+        run: The spec as canonical text.
+        runs_dir: Where run directories lie.
+        fresh: Whether an existing directory is moved aside first.
+        max_memory: Gigabytes that the process may hold.
+        command: Command line for run.json.
+    """
 
-    def __call__(self, run: RunSpec) -> Any:
-        key = spec.program_key(run)
-        if key != self._key:
-            self.forget()
-            self._emit({"event": "compiling"})
-            started = time.monotonic()
-            self._program = self._factory(run)
-            self._key = key
-            self._emit({"event": "compiled", "seconds": time.monotonic() - started})
-        self._program.start(run.seed)
-        return self._program
-
-    def forget(self) -> None:
-        """Free the program: before another is built, and after a failure in the middle of one."""
-        self._key = self._program = None
-        gc.collect()
-
-
-class _Reporter:
-    """Passes the events of the current run on, ticks at most every `TICK_SECONDS`."""
-
-    def __init__(self, emit: Emit, index: int) -> None:
-        self._emit = emit
-        self._index = index
-        self._last_tick = -TICK_SECONDS
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["event"] == "tick":
-            now = time.monotonic()
-            if now - self._last_tick < TICK_SECONDS:
-                return
-            self._last_tick = now
-        self._emit({**event, "index": self._index})
+    run: str
+    runs_dir: str
+    fresh: bool = False
+    max_memory: float | None = None
+    command: Sequence[str] = ()
 
 
 class Worker:
-    """The loop over tasks.
+    """Trains runs one after another in this process; any launcher's process may hold one.
 
     Args:
         execute: `erlctl.runs.execute.execute` or a fake of the same signature.
         program_factory: `erlctl.training.factory.make_program` or a fake.
-        emit: Sends one message to the parent.
+        emit: Takes the events of the runs, ticks at most every `TICK_SECONDS`.
+        stop: Why to stop, once there is a reason.
     """
 
     def __init__(
-        self, execute: Callable[..., Any], program_factory: Callable[[RunSpec], Any], emit: Emit,
-        stop: StopRequest,
+        self, execute: Callable[..., Outcome], program_factory: Callable[[RunSpec], Any],
+        emit: OnEvent, stop: StopRequest,
     ) -> None:
         self._execute = execute
         self._emit = emit
         self._stop = stop
-        self._programs = _Programs(program_factory, emit)
-        self._is_spent = False
+        self._programs = ProgramCache(program_factory)
+        self._last_tick = -TICK_SECONDS
 
-    def train(self, task: Message) -> None:
-        """Train the run of `task` and report its end; never raises for what the run does."""
+    def train(self, job: Job) -> Ended:
+        """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
+        run = spec.parse_run(job.run.encode(), "the parent's task")
         try:
-            result = self._outcome(task)
+            outcome = self._execute(
+                run, Path(job.runs_dir), program_for=self._program_for, fresh=job.fresh,
+                should_stop=lambda: memory.exceeded(job.max_memory) or self._stop.reason,
+                on_event=self._report, command=job.command,
+            )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's failure, not the worker's
             traceback.print_exc()
-            self._programs.forget()
-            result = {"status": status_of_error(error), "reason": _sentence(error)}
-        seconds = time.monotonic() - started
+            outcome = Outcome(status_of_error(error), 0, sentence(error))
+        is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
+        if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
+            self._programs.drop()
         # A process that is too large stays so: the next run needs another.
-        self._emit({"event": "end", "index": task["index"], "seconds": seconds,
-                    "is_spent": self._is_spent, **result})
+        return Ended(label_of(run), outcome, time.monotonic() - started, is_spent)
 
-    def _outcome(self, task: Message) -> Message:
-        def should_stop() -> int | None:
-            try:
-                memory.check(task["max_memory"])
-            except MemoryLimitError:
-                self._is_spent = True
-                raise
-            return self._stop.signum
+    def _program_for(self, run: RunSpec) -> Any:
+        """Return the run's program at step 0; the next seed of the last starts uncompiled."""
+        if not self._programs.has(run):
+            self._emit(Compiling(label_of(run)))
+            started = time.monotonic()
+            self._programs.get(run)
+            self._emit(Compiled(label_of(run), time.monotonic() - started))
+        program = self._programs.get(run)
+        program.start(run.seed)
+        return program
 
-        outcome = self._execute(
-            spec.parse_run(task["run"].encode(), "the parent's task"),
-            Path(task["runs_dir"]),
-            program_for=self._programs,
-            should_stop=should_stop,
-            fresh=task["fresh"],
-            on_event=_Reporter(self._emit, task["index"]),
-            command=task["command"],
-        )
-        if outcome.status == "failed":
-            self._programs.forget()
-        return {
-            "status": outcome.status, "step": outcome.step, "reason": outcome.reason or "",
-            "signum": outcome.signum,
-        }
+    def _report(self, event: Event) -> None:
+        if isinstance(event, Tick):
+            now = time.monotonic()
+            if now - self._last_tick < TICK_SECONDS:
+                return
+            self._last_tick = now
+        self._emit(event)
 
 
 def serve(
@@ -176,22 +163,23 @@ def serve(
         load: Returns (execute, program factory); the real ones, which import TensorFlow, by
             default. Called after the worker listens, because it takes seconds.
     """
+    lock.declare_parent(os.getppid())
     watch.adopt()
     tasks_file, emit = _take_over_pipes()
     stop = StopRequest()
     for number in heard_signals():
         signal.signal(number, stop.on_signal)
     _ask_for_a_signal_when_the_parent_dies()
-    tasks: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks_file, tasks, stop), daemon=True).start()
     execute, program_factory = (load or _load)()
     worker = Worker(execute, program_factory, emit, stop)
-    emit({"event": "ready"})
-    while stop.signum is None:
-        task = tasks.get()
-        if task is None:
+    emit(Ready())
+    while stop.reason is None:
+        job = tasks.get()
+        if job is None:
             return
-        worker.train(task)
+        emit(worker.train(job))
 
 
 def _load() -> tuple[Callable[..., Any], Callable[[RunSpec], Any]]:
@@ -201,38 +189,38 @@ def _load() -> tuple[Callable[..., Any], Callable[[RunSpec], Any]]:
     return execute, make_program
 
 
-def _take_over_pipes() -> tuple[BinaryIO, Emit]:
+def _take_over_pipes() -> tuple[BinaryIO, OnEvent]:
     """Return the pipes to the parent; what environments print or read cannot touch them."""
     tasks = os.fdopen(os.dup(0), "rb")
-    events = os.dup(1)
+    events_fd = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
 
-    def emit(message: Message) -> None:
-        line = json.dumps(message, default=float).encode() + b"\n"  # NumPy's numbers
+    def emit(event: Event) -> None:
+        line = json.dumps(events.to_json(event), default=float).encode() + b"\n"  # NumPy's numbers
         with contextlib.suppress(BrokenPipeError):  # the parent is gone; stdin says so as well
             while line:
-                line = line[os.write(events, line):]
+                line = line[os.write(events_fd, line):]
 
     return tasks, emit
 
 
 def _read(
-    file: BinaryIO, tasks: queue.SimpleQueue[Message | None], stop: StopRequest
+    file: BinaryIO, tasks: queue.SimpleQueue[Job | None], stop: StopRequest
 ) -> None:
     """Thread: sort what the parent says into tasks and stop requests."""
     for message in _messages(file):
         if "stop" in message:
-            stop.set(message["stop"])
+            stop.set(StopReason(**message["stop"]))
             tasks.put(None)
         elif "quit" in message:
             tasks.put(None)
             return
         else:
-            tasks.put(message)
-    stop.set(signal.SIGHUP)
+            tasks.put(Job(**message))
+    stop.set(StopReason("signal", signal.SIGHUP))
     tasks.put(None)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)  # the parent held the other ends: printing would fail from now on
@@ -241,7 +229,7 @@ def _read(
     os._exit(1)
 
 
-def _messages(file: BinaryIO) -> Iterator[Message]:
+def _messages(file: BinaryIO) -> Iterator[dict[str, Any]]:
     for line in file:
         if not line.endswith(b"\n"):
             return  # the parent died in the middle of a line
@@ -252,15 +240,6 @@ def _ask_for_a_signal_when_the_parent_dies() -> None:
     """Second line besides the end of stdin, which another process might keep open; Linux only."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-
-
-def _sentence(error: BaseException) -> str:
-    """Return one line for tables; the traceback is in log.txt."""
-    text = str(error).strip()
-    if isinstance(error, ErlctlError):
-        return text
-    name = type(error).__name__
-    return f"{name}: {text.splitlines()[0]}" if text else name
 
 
 if __name__ == "__main__":

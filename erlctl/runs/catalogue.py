@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +39,7 @@ def step_of(folder: Path) -> int:
     return int(folder.name.partition(".")[0])
 
 
-def read_verified(folder: Path, fingerprint: str | None = None) -> Manifest:
+def read_verified(folder: Path, fingerprints: Collection[str] | None = None) -> Manifest:
     """Return the manifest of a checkpoint whose every byte is as it was written.
 
     Raises:
@@ -50,14 +50,14 @@ def read_verified(folder: Path, fingerprint: str | None = None) -> Manifest:
         raise Damage("it is a symbolic link")
     manifest = manifests.read(folder)
     try:
-        manifests.verify(folder, manifest, fingerprint)
+        manifests.verify(folder, manifest, fingerprints)
     except OSError as error:
         raise Damage(f"it cannot be read: {error}") from error
     return manifest
 
 
 def newest_good(
-    paths: RunPaths, fingerprint: str, warn: Callable[[str], None]
+    paths: RunPaths, fingerprints: Collection[str], warn: Callable[[str], None]
 ) -> tuple[Path, Manifest] | None:
     """Return the newest resumable checkpoint that verifies, or None if there never was one.
 
@@ -69,7 +69,7 @@ def newest_good(
     damaged: list[tuple[Path, str]] = []
     for folder in list_checkpoints(paths):
         try:
-            manifest = read_verified(folder, fingerprint)
+            manifest = read_verified(folder, fingerprints)
         except Damage as damage:
             damaged.append((folder, str(damage)))
             continue

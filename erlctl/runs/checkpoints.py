@@ -52,7 +52,7 @@ def save(
         OSError: The disk is full or fails; nothing was published.
     """
     paths.checkpoints.mkdir(exist_ok=True)
-    folder = paths.checkpoints / manifests.checkpoint_name(step, resumable)
+    folder = paths.checkpoint(step, resumable)
     with store.new_folder(folder) as temporary:
         tensors = _write_bundle(temporary / _PREFIX, state)
         manifest = Manifest(

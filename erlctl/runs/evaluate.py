@@ -11,6 +11,7 @@ import numpy as np
 
 from erlctl import spec
 from erlctl.runs.layout import RunPaths
+from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import RunSpec
 
 Which = int | Literal["best", "latest"]
@@ -41,9 +42,7 @@ class Player:
     """
 
     def __init__(self, program_factory: Callable[[RunSpec], Any]) -> None:
-        self._factory = program_factory
-        self._key: str | None = None
-        self._program: Any = None
+        self._programs = ProgramCache(lambda run: program_factory(_without_replay(run)))
 
     def load(self, paths: RunPaths, which: Which) -> tuple[RunSpec, Any, int]:
         """Return (spec, program holding the run's weights, the checkpoint's step).
@@ -55,14 +54,16 @@ class Player:
         from erlctl.runs import checkpoints  # imports TensorFlow
 
         run = spec.load_run(paths.spec)
-        key = spec.program_key(run)
-        if key != self._key:
-            self._program, self._key = self._factory(_without_replay(run)), key
-        state = self._program.state()
-        weights = {name: state[name] for name in self._program.weights_names}
+        program = self._programs.get(run)
+        state = program.state()
+        weights = {name: state[name] for name in program.weights_names}
         manifest = checkpoints.load_weights(paths, which, weights)
         state["counters/step"].assign(manifest.step)
-        return run, self._program, manifest.step
+        return run, program, manifest.step
+
+    def close(self) -> None:
+        """Free the program."""
+        self._programs.drop()
 
     def play(
         self, paths: RunPaths, which: Which, *, episodes: int | None, policy: str, seed: int

@@ -4,59 +4,36 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erlctl.errors import (
-    DamagedError,
-    DivergedError,
-    EnvironmentFault,
-    ErlctlError,
-    MemoryLimitError,
-)
-from erlctl.runs import catalogue, estimate, finite, lock, preflight, spec_file, store
-from erlctl.runs.layout import RunPaths
+from erlctl.errors import DamagedError, DivergedError, EnvironmentFault, ErlctlError, sentence
+from erlctl.events import Message, OnEvent, Outcome, ShouldStop, Started
+from erlctl.experiment import resolve
+from erlctl.runs import catalogue, estimate, finite, initial, lock, preflight, spec_file, store
+from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.record import RunRecord, write_log
 from erlctl.spec.schema import RunSpec
 
 if TYPE_CHECKING:
     from erlctl.runs.recorder import RunRecorder
-    from erlctl.training import loop
+    from erlctl.training.protocol import Program
 
 _LARGE_BYTES = 10**8  # less is not worth a sentence
 
-OnEvent = Callable[[dict[str, Any]], None]
-ShouldStop = Callable[[], int | None]
 Start = tuple[Path, Manifest]  # folder of a good checkpoint and what it holds
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run.
-
-    Attributes:
-        status: complete, skipped (was complete before), interrupted, diverged or failed.
-        step: Environment steps done.
-        reason: One sentence where the status needs one, else "".
-        signum: What `should_stop` gave, when interrupted.
-    """
-
-    status: str
-    step: int
-    reason: str = ""
-    signum: int | None = None
 
 
 def execute(
     run: RunSpec,
     runs_dir: Path,
     *,
-    program_for: Callable[[RunSpec], Any],
+    program_for: Callable[[RunSpec], Program],
     should_stop: ShouldStop = lambda: None,
     fresh: bool = False,
     on_event: OnEvent = lambda _: None,
@@ -65,13 +42,13 @@ def execute(
     """Train one run to its end, from the newest good checkpoint if there is one.
 
     Args:
-        run: Resolved spec.
+        run: The spec; `auto` is resolved here.
         runs_dir: Where run directories lie.
         program_for: Returns the run's program at step 0 with the run's seed; asked only if there
             is something to train.
         should_stop: Polled between chunks; see `training.loop.train`.
         fresh: Whether an existing directory is moved aside first.
-        on_event: Told of `started`, `tick`, `evaluation`, `checkpoint` and `message`.
+        on_event: Told of `Started`, `Tick`, `Evaluated`, `Saved` and `Message`.
         command: Command line for run.json; this process's by default.
 
     Returns:
@@ -83,7 +60,7 @@ def execute(
         DamagedError: Checkpoints exist and none can be used.
         ErlctlError: The directory cannot be used, or there is too little disk or memory.
     """
-    paths = RunPaths.of(runs_dir, run)
+    run, paths = resolve(run), RunPaths.of(runs_dir, run)
     if fresh and paths.root.exists():
         _move_aside(paths)
     preflight.make_folder(paths.root)
@@ -106,7 +83,7 @@ class _Execution:
     """One call of `execute`, under the lock."""
 
     def __init__(
-        self, run: RunSpec, paths: RunPaths, program_for: Callable[[RunSpec], Any],
+        self, run: RunSpec, paths: RunPaths, program_for: Callable[[RunSpec], Program],
         should_stop: ShouldStop, on_event: OnEvent, command: Sequence[str] | None,
     ) -> None:
         self._run, self._paths = run, paths
@@ -117,26 +94,33 @@ class _Execution:
     def go(self) -> Outcome:
         """See `execute`."""
         paths = self._paths
-        for leftover in store.remove_temporaries([paths.root, paths.checkpoints]):
+        for leftover in store.sweep(paths.root, paths.checkpoints):
             write_log(paths.log, f"removed {leftover.name}, left by a process that died")
-        fingerprint = spec_file.settle(self._run, paths)
+        on_disk = spec_file.examine(self._run, paths)
+        fingerprint = on_disk.digest or on_disk.write(self._run, paths)
         record = RunRecord(self._run, paths)
         if record.problem:
             self._say(record.problem)
-        if record.status == "complete":
-            return Outcome("skipped", record.facts["step"], "already complete")
-        start = self._find_start(record, fingerprint)
-        step = start[1].step if start else 0
-        for warning in record.begin(from_step=step, command=self._command):
+        step = record.facts["step"]
+        if record.status == "complete" and not on_disk.has_more_steps:
+            ignored = f"; no step is left for {on_disk.sentence}" if on_disk.changes else ""
+            return Outcome("skipped", step, f"already complete{ignored}")
+        start = self._find_start(record, record.fingerprints(fingerprint))
+        if on_disk.changes:
+            self._say(f"the spec has changed: {on_disk.sentence}")
+        for warning in record.begin(self._run, on_disk, from_step=start[1].step if start else 0,
+                                    command=self._command):
             self._say(f"not as in the attempt before: {warning}; the bits may differ")
+        if on_disk.digest is not None:  # run.json first: it must know the spec of the checkpoints
+            fingerprint = on_disk.write(self._run, paths)
         return self._attempt(record, fingerprint, start)
 
     def _say(self, text: str) -> None:
         write_log(self._paths.log, text)
-        self._on_event({"event": "message", "text": text})
+        self._on_event(Message(label_of(self._run), text))
 
-    def _find_start(self, record: RunRecord, fingerprint: str) -> Start | None:
-        start = catalogue.newest_good(self._paths, fingerprint, self._say)
+    def _find_start(self, record: RunRecord, fingerprints: Collection[str]) -> Start | None:
+        start = catalogue.newest_good(self._paths, fingerprints, self._say)
         published = record.facts.get("checkpoint")
         if start is None and published is not None:
             raise DamagedError(
@@ -156,14 +140,14 @@ class _Execution:
             self._note_failure(record, error)
             if isinstance(error, DamagedError):
                 raise
-            return Outcome("failed", self._step, _sentence(error))
+            return Outcome("failed", self._step, sentence(error))
         except BaseException as error:  # Ctrl-C where nobody handles signals
             record.end("interrupted", self._step, type(error).__name__)
             raise
         if outcome.status in ("diverged", "interrupted"):
-            outcome = replace(outcome, reason=f"{outcome.reason}; {self._last_checkpoint()}")
-        record.end(outcome.status, outcome.step, outcome.reason)
-        write_log(self._paths.log, f"{outcome.status} at step {outcome.step} {outcome.reason}")
+            outcome = replace(outcome, message=f"{outcome.message}; {self._last_checkpoint()}")
+        record.end(outcome.status, outcome.step, outcome.message)
+        write_log(self._paths.log, f"{outcome.status} at step {outcome.step} {outcome.message}")
         return outcome
 
     @property
@@ -178,8 +162,8 @@ class _Execution:
         with suppress(OSError):  # the disk may be full: the reason still goes to the caller
             if not isinstance(error, ErlctlError) or isinstance(error, EnvironmentFault):
                 write_log(self._paths.log, traceback.format_exc())
-            record.end("failed", self._step, _sentence(error))
-            write_log(self._paths.log, f"failed at step {self._step}: {_sentence(error)}")
+            record.end("failed", self._step, sentence(error))
+            write_log(self._paths.log, f"failed at step {self._step}: {sentence(error)}")
 
     def _train(self, record: RunRecord, fingerprint: str, start: Start | None) -> Outcome:
         # Not at module level: whether there is anything to do is known without TensorFlow.
@@ -189,43 +173,46 @@ class _Execution:
         preflight.check_memory(estimate.replay_bytes(self._run) or 0, "the replay buffer")
         program = self._program_for(self._run)
         self._check_resources(program)
-        manifest = self._restore(program, start)
-        record.save(durable=False, compile="xla" if program.is_xla else "graph",
-                    backend=program.backend)
+        if start is None:
+            self._begin_anew(program, record)
+        manifest = self._restore(program, *start) if start else None
         self._recorder = recorder = RunRecorder(
             self._run, self._paths, program, record, fingerprint, manifest, self._on_event
         )
         try:
-            self._on_event({"event": "started", "step": program.step,
-                            "total_steps": self._run.training.steps,
-                            "is_resumed": manifest is not None})
+            self._on_event(Started(label_of(self._run), program.step, self._run.training.steps,
+                                   is_resumed=manifest is not None))
             ended = self._loop(program, recorder)
             if ended.status == "complete":
                 self._finish(program, recorder)
         finally:
             recorder.close()
-        reason = ended.reason
         if ended.status == "diverged" and (names := finite.not_finite(program.state())):
-            reason += f"; {finite.listed(names)} not finite"
-        return Outcome(ended.status, ended.step, reason, ended.signum)
+            message = f"{ended.message}; {finite.listed(names)} not finite"
+            return replace(ended, message=message)
+        return ended
 
-    def _loop(self, program: Any, recorder: RunRecorder) -> loop.Outcome:
+    def _loop(self, program: Any, recorder: RunRecorder) -> Outcome:
         from erlctl.training import loop
 
         try:
             return loop.train(program, self._run, recorder, self._should_stop)
-        except (EnvironmentFault, MemoryLimitError):
+        except EnvironmentFault:
             # The program stands where the last good step left it, so nothing of it is lost.
             recorder.checkpoint(program.step)
             raise
 
-    def _restore(self, program: Any, start: Start | None) -> Manifest | None:
+    def _begin_anew(self, program: Program, record: RunRecord) -> None:
+        write_log(self._paths.log, "started from step 0")
+        text = self._run.training.initial_checkpoint
+        if text is not None:
+            facts = initial.load(program, text)
+            record.save(initial_checkpoint=facts)
+            self._say(f"weights from {facts['run']}, step {facts['step']}")
+
+    def _restore(self, program: Program, folder: Path, manifest: Manifest) -> Manifest:
         from erlctl.runs import checkpoints
 
-        if start is None:
-            write_log(self._paths.log, "started from step 0")
-            return None
-        folder, manifest = start
         optional = frozenset() if manifest.has_replay else program.replay_names
         checkpoints.restore(folder, manifest, program.state(), optional=optional)
         catalogue.go_back_to(self._paths, manifest, keep=self._run.checkpoint.keep)
@@ -238,7 +225,7 @@ class _Execution:
                       "the current policy refills it")
         return manifest
 
-    def _check_resources(self, program: Any) -> None:
+    def _check_resources(self, program: Program) -> None:
         size = preflight.state_bytes(program.state())
         preflight.check_disk(
             self._paths.root, checkpoint_bytes=size, keep=self._run.checkpoint.keep,
@@ -250,7 +237,7 @@ class _Execution:
         # written to, so it takes its memory later.
         preflight.check_memory(size, "the run's replay and networks")
 
-    def _finish(self, program: Any, recorder: RunRecorder) -> None:
+    def _finish(self, program: Program, recorder: RunRecorder) -> None:
         if recorder.saved_step != program.step:
             raise ErlctlError(
                 f"all {program.step} steps are done, but the disk is full and the last checkpoint "
@@ -259,11 +246,7 @@ class _Execution:
             )
         with store.new_folder(self._paths.policy) as folder:
             program.export_policy(str(folder))
-
-
-def _sentence(error: BaseException) -> str:
-    """Return an error as one line for tables; the traceback is in log.txt."""
-    if isinstance(error, ErlctlError):
-        return str(error)
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+            # TensorFlow says nothing if it could not remove what it wrote on the way.
+            store.remove_remains(folder)
+        for path in store.leftovers(self._paths.root, self._paths.checkpoints):
+            self._say(f"{path.name} could not be removed; the next start removes it")

@@ -1,4 +1,4 @@
-"""Checks everything in a run directory and says what could be mended. Reads only; no TensorFlow."""
+"""Checks everything in a run directory and says what would fix it. Reads only; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from erlctl.runs import catalogue
 from erlctl.runs.layout import RunPaths, load_object, read_run_json
 from erlctl.runs.lock import is_held
 from erlctl.runs.manifest import Damage
-from erlctl.runs.store import TEMPORARY_PREFIX
+from erlctl.runs.store import leftovers
 from erlctl.runs.tables import read_table
 
 _RESUME = "rerun the train line: it uses the checkpoint before and sets this one aside"
@@ -28,13 +28,13 @@ class Finding:
     Attributes:
         path: What it is about.
         message: What is wrong.
-        mend: What to do; "" if nothing need be done.
+        fix: What to do; "" if nothing need be done.
         is_damage: Whether data were lost, as against leftovers that the next start clears up.
     """
 
     path: Path
     message: str
-    mend: str = ""
+    fix: str = ""
     is_damage: bool = True
 
 
@@ -111,7 +111,6 @@ def _tables(paths: RunPaths) -> Iterator[Finding]:
 def _leftovers(paths: RunPaths) -> Iterator[Finding]:
     if is_held(paths.lock):
         return
-    for folder in (paths.root, paths.checkpoints):
-        for path in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
-            yield Finding(path, "left by a process that died", "the next start removes it",
-                          is_damage=False)
+    for path in leftovers(paths.root, paths.checkpoints):
+        yield Finding(path, "left by a process that died or could not remove it",
+                      "the next start removes it", is_damage=False)

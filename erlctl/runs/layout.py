@@ -54,6 +54,11 @@ class NamedRun(Protocol):
         """Number of the folder below the variant."""
 
 
+def label_of(run: NamedRun) -> str:
+    """Return how a run is called in messages: its folder below the runs directory."""
+    return f"{run.name}/{run.variant}/seed-{run.seed}"
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The files of one run.
@@ -67,7 +72,7 @@ class RunPaths:
     @classmethod
     def of(cls, runs_dir: Path, run: NamedRun) -> RunPaths:
         """Return where `run` lives below `runs_dir`."""
-        return cls(Path(runs_dir) / run.name / run.variant / f"seed-{run.seed}")
+        return cls(Path(runs_dir) / label_of(run))
 
     @property
     def spec(self) -> Path:
@@ -134,9 +139,9 @@ class RunPaths:
         """Text file with the step of the best evaluated checkpoint; a hint, readers verify."""
         return self.checkpoints / "best"
 
-    def checkpoint(self, step: int) -> Path:
-        """Return the folder of the checkpoint after `step` environment steps."""
-        return self.checkpoints / f"{step:09d}"
+    def checkpoint(self, step: int, resumable: bool = True) -> Path:
+        """Return a checkpoint's folder; weights alone may share a step with a full one."""
+        return self.checkpoints / (f"{step:09d}" if resumable else f"{step:09d}.weights")
 
     def __str__(self) -> str:
         return str(self.root)
@@ -252,8 +257,7 @@ def _collect_children(
 
 def _is_run(path: Path, name: str, *, is_given: bool) -> bool:
     """A run directory named by the user may have been renamed; one that is found may not."""
-    has_run_json = (path / "run.json").is_file()
-    has_spec = (path / "spec.yaml").is_file()
+    has_run_json, has_spec = ((path / each).is_file() for each in ("run.json", "spec.yaml"))
     if _SEED_FOLDER.fullmatch(name):
         return has_run_json or has_spec
     return is_given and has_run_json and has_spec

@@ -21,6 +21,7 @@ from typing import Any
 from erlctl.errors import ErlctlError, RunBusyError
 from erlctl.files import read_regular
 
+_parent: dict[str, Any] | None = None  # of this process, if its end ends this process
 _UNKNOWN = {"pid": "?", "host": "?", "since": "?"}
 _PATIENCE_SECONDS = 0.3  # readers probe with a shared lock for microseconds; do not fail for those
 
@@ -111,6 +112,31 @@ def _who_holds(path: Path) -> str:
     return f"{path.parent}: already running ({who})"
 
 
+def declare_parent(pid: int) -> None:
+    """Say that this process ends soon after `pid` does: a lock that it holds then is an orphan's.
+
+    Args:
+        pid: The process that started this one.
+    """
+    global _parent  # noqa: PLW0603 - a process has one parent
+    _parent = {"pid": pid, "pid_start_ticks": start_ticks(pid)}
+
+
+def is_orphan(path: Path) -> bool:
+    """Return whether the lock is held by a process of this machine whose parent is dead.
+
+    Such a process writes its checkpoint and ends by itself.
+    """
+    holder = read_holder(path)
+    parent = holder.get("parent")
+    if not isinstance(parent, dict) or not isinstance(pid := parent.get("pid"), int):
+        return False
+    is_here = boot_id() is not None and holder.get("boot_id") == boot_id()
+    is_same = holder.get("host") == socket.gethostname()  # containers share the boot id
+    has_parent = start_ticks(pid) == parent.get("pid_start_ticks")
+    return is_here and is_same and not has_parent and is_held(path)
+
+
 def identity() -> dict[str, Any]:
     """Return what tells this process from every other: a pid alone is reused."""
     return {
@@ -119,16 +145,18 @@ def identity() -> dict[str, Any]:
         "pid_start_ticks": start_ticks(os.getpid()),
         "boot_id": boot_id(),
         "since": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **({"parent": _parent} if _parent else {}),
     }
 
 
 def start_ticks(pid: int) -> int | None:
-    """Return when process `pid` started, in clock ticks since boot; None if it is not there."""
+    """Return when process `pid` started, in clock ticks since boot; None if it is not alive."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    return int(stat.rpartition(b")")[2].split()[19])  # the name before ")" may hold anything
+    fields = stat.rpartition(b")")[2].split()  # the name before ")" may hold anything
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def boot_id() -> str | None:

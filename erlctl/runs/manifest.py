@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from erlctl.errors import ErlctlError
+from erlctl.runs.layout import RunPaths
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -107,15 +108,17 @@ def _check_format(version: Any, path: Path) -> None:
         )
 
 
-def verify(folder: Path, manifest: Manifest, fingerprint: str | None = None) -> None:
+def verify(
+    folder: Path, manifest: Manifest, fingerprints: Collection[str] | None = None
+) -> None:
     """Compare the files of a checkpoint with its manifest: sizes first, then every byte.
 
     Raises:
         Damage: Something differs; the message has the numbers.
     """
-    if folder.name != checkpoint_name(manifest.step, manifest.resumable):
+    if folder.name != RunPaths(folder).checkpoint(manifest.step, manifest.resumable).name:
         raise Damage(f"{MANIFEST} is of step {manifest.step}, the folder is called {folder.name}")
-    if fingerprint is not None and manifest.fingerprint != fingerprint:
+    if fingerprints is not None and manifest.fingerprint not in fingerprints:
         raise Damage("it was written for another spec")
     for name in STATE_FILES:
         entry = manifest.files[name]
@@ -126,11 +129,6 @@ def verify(folder: Path, manifest: Manifest, fingerprint: str | None = None) -> 
     for name in STATE_FILES:
         if sha256(folder / name) != manifest.files[name].get("sha256"):
             raise Damage(f"{name} has changed since it was written (sha256)")
-
-
-def checkpoint_name(step: int, resumable: bool) -> str:
-    """Return the folder name of a checkpoint; weights alone may share a step with a full one."""
-    return f"{step:09d}" if resumable else f"{step:09d}.weights"
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from erlctl.runs import lock, provenance, store
 from erlctl.runs.layout import RUN_JSON_SCHEMA, RunPaths, load_object
+from erlctl.runs.spec_file import SpecOnDisk
 from erlctl.spec.schema import RunSpec
 
 
@@ -42,7 +43,11 @@ class RunRecord:
     def __init__(self, run: RunSpec, paths: RunPaths) -> None:
         self.paths = paths
         self.problem: str | None = None
-        self.facts = self._load() or _new_facts(run)
+        self.facts = self._load() or {
+            "schema": RUN_JSON_SCHEMA, "run_id": uuid.uuid4().hex, "status": "pending",
+            "reason": None, "step": 0, "checkpoint": None, "attempts": [],
+            "created": provenance.utc_now(), **_described(run),
+        }
 
     def _load(self) -> dict[str, Any] | None:
         try:
@@ -63,8 +68,23 @@ class RunRecord:
         """The status that the file holds; "running" may be left by a dead process."""
         return str(self.facts["status"])
 
-    def begin(self, *, from_step: int, command: Sequence[str] | None) -> list[str]:
-        """Note the start of an attempt; return what differs from the one before, in words."""
+    def fingerprints(self, now: str) -> set[str]:
+        """Return the SHA-256 of every spec.yaml that the run has had; `now` is of the present."""
+        return {now, *(digest for attempt in self.facts["attempts"] if isinstance(attempt, dict)
+                       and isinstance(digest := attempt.get("earlier_spec"), str))}
+
+    def begin(
+        self, run: RunSpec, before: SpecOnDisk, *, from_step: int, command: Sequence[str] | None
+    ) -> list[str]:
+        """Note the start of an attempt; return what differs from the one before, in words.
+
+        Args:
+            run: Resolved spec of the attempt.
+            before: What spec.yaml held; its changes are kept, and the SHA-256 of the file, which
+                the checkpoints until now carry.
+            from_step: Environment steps done.
+            command: Command line; this process's by default.
+        """
         warnings = self._differences()
         for attempt in self.facts["attempts"]:
             if attempt.get("ended") is None and attempt.get("outcome") is None:
@@ -74,12 +94,15 @@ class RunRecord:
             "to_step": None, "outcome": None, "host": socket.gethostname(), "pid": os.getpid(),
             "versions": provenance.versions(), "warnings": warnings,
         }
+        if before.changes:
+            attempt["changes"] = {path: list(pair) for path, pair in before.changes.items()}
+            attempt["earlier_spec"] = before.digest
         self.facts["attempts"].append(attempt)
         self.facts.update(
             status="running", reason=None, step=from_step,
             versions=provenance.versions(), host=provenance.host(), git=provenance.git(),
             command=list(command if command is not None else provenance.command_line()),
-            environment_variables=provenance.environment(),
+            environment_variables=provenance.environment(), **_described(run),
         )
         self.save()
         return warnings
@@ -104,27 +127,20 @@ class RunRecord:
         self.save(status=status, step=step, reason=reason or None)
 
 
-def _new_facts(run: RunSpec) -> dict[str, Any]:
+def _described(run: RunSpec) -> dict[str, Any]:
     return {
-        "schema": RUN_JSON_SCHEMA,
-        "run_id": uuid.uuid4().hex,
         "name": run.name,
         "variant": run.variant,
         "seed": run.seed,
-        "status": "pending",
-        "reason": None,
-        "step": 0,
         "total_steps": run.training.steps,
-        "checkpoint": None,
         "environment": run.environment.id,
         "algorithm": run.agent.registered_name,
         "evaluation": {
             "episodes": run.evaluation.episodes,
             "policy": run.evaluation.policy.registered_name,  # type: ignore[attr-defined]
         },
-        "compile": None,
-        "attempts": [],
-        "created": provenance.utc_now(),
+        "compile": run.training.compile,
+        "backend": run.environment.backend,
     }
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from erlctl.events import Evaluated, Message, OnEvent, Saved, Tick
 from erlctl.runs.append import AppendOnlyFile
-from erlctl.runs.layout import RunPaths
+from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.preflight import free_bytes, megabytes, state_bytes
+from erlctl.runs.programs import metric_names
 from erlctl.runs.record import RunRecord, write_log
 from erlctl.runs.saver import Order, Saver
 from erlctl.runs.tables import (
@@ -26,26 +29,13 @@ from erlctl.runs.tables import (
 from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Episodes
 
+if TYPE_CHECKING:
+    from erlctl.training.protocol import Program
+
 Array = npt.NDArray[Any]
-OnEvent = Callable[[dict[str, Any]], None]
 
 _FLUSH_SECONDS = 1.0
 _RUN_JSON_SECONDS = 5.0
-
-
-class Program(Protocol):
-    """The part of `training.base.TrainingProgram` that storage needs."""
-
-    @property
-    def weights_names(self) -> frozenset[str]:
-        """Names in `state()` of what acting needs."""
-
-    @property
-    def replay_names(self) -> frozenset[str]:
-        """Names in `state()` of the replay buffer."""
-
-    def state(self) -> Mapping[str, Any]:
-        """Return stable name -> variable."""
 
 
 class RunRecorder:
@@ -70,7 +60,7 @@ class RunRecorder:
         fingerprint: str, manifest: Manifest | None, on_event: OnEvent,
     ) -> None:
         self._run, self._paths, self._program = run, paths, program
-        self._record, self._on_event = record, on_event
+        self._record, self._on_event, self._label = record, on_event, label_of(run)
         offsets = manifest.offsets if manifest else {}
         self.step = manifest.step if manifest else 0
         self._seconds_before = float(manifest.extra.get("wall_seconds") or 0) if manifest else 0.0
@@ -89,7 +79,8 @@ class RunRecorder:
         head = {"t_start": time.time(), "env_id": self._run.environment.id}
         self._tables = {
             "progress": TableWriter(
-                paths.progress, progress_columns(()), length=offsets.get("progress", 0)
+                paths.progress, progress_columns(metric_names(self._program)),
+                length=offsets.get("progress", 0),
             ),
             "evaluations": TableWriter(
                 paths.evaluations, EVALUATION_COLUMNS, length=offsets.get("evaluations", 0)
@@ -152,9 +143,7 @@ class RunRecorder:
         }
         if self._events:
             self._events.evaluation(step, summary)
-        self._on_event(
-            {"event": "evaluation", "step": step, "episodes": len(returns), **summary}
-        )
+        self._on_event(Evaluated(self._label, step, len(returns), **summary))
         if self._saver.is_best(summary["return_mean"]):
             self._save(step, best_return=summary["return_mean"])
 
@@ -181,18 +170,22 @@ class RunRecorder:
     def saved(self, step: int) -> None:
         """A checkpoint was published: run.json may tell of it."""
         self._record.facts.update(checkpoint=step)  # written by `tick` and the end
-        self._on_event({"event": "checkpoint", "step": step})
+        self._on_event(Saved(self._label, step))
 
-    def disk_is_full(self, order: Order) -> None:
-        """Say once that the disk is full."""
-        if "disk" not in self._warned:
-            self._warned.add("disk")
-            self.message(
-                f"the disk is full: no checkpoint at step {order.step} "
-                f"({megabytes(state_bytes(order.state))} needed, "
-                f"{megabytes(free_bytes(self._paths.root))} free); the last one is kept, "
-                "the next one is tried at its time"
-            )
+    def disk_is_full(self, order: Order, error: OSError) -> None:
+        """Say once that there is no room: on the disk, or in what this user may have of it."""
+        if "disk" in self._warned:
+            return
+        self._warned.add("disk")
+        if error.errno == errno.EDQUOT:
+            why = f"your disk quota is used up ({error.strerror}): no checkpoint at step"
+            sizes = f"{megabytes(state_bytes(order.state))} needed; `quota -s` shows the limits"
+        else:
+            why = f"the disk is full ({error.strerror}): no checkpoint at step"
+            sizes = (f"{megabytes(state_bytes(order.state))} needed, "
+                     f"{megabytes(free_bytes(self._paths.root))} free")
+        self.message(f"{why} {order.step} ({sizes}); the last one is kept, "
+                     "the next one is tried at its time")
 
     @property
     def saved_step(self) -> int | None:
@@ -203,7 +196,7 @@ class RunRecorder:
     def message(self, text: str) -> None:
         """Write a sentence to log.txt and tell it."""
         write_log(self._paths.log, text)
-        self._on_event({"event": "message", "text": text})
+        self._on_event(Message(self._label, text))
 
     def tick(self, step: int, steps_per_second: float) -> None:
         """Bring rows to the files now and then, so that others can watch the run."""
@@ -216,7 +209,7 @@ class RunRecorder:
             self._recorded = now
             self._record.save(step=step)
         self._saver.look()
-        self._on_event({"event": "tick", "step": step, "steps_per_second": steps_per_second})
+        self._on_event(Tick(self._label, step, float(steps_per_second)))
 
     def _flush(self) -> None:
         for file in self._files().values():

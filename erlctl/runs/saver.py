@@ -51,8 +51,8 @@ class Listener(Protocol):
     def saved(self, step: int) -> None:
         """A full checkpoint was published."""
 
-    def disk_is_full(self, order: Order) -> None:
-        """There was no room; what was there before is still there."""
+    def disk_is_full(self, order: Order, error: OSError) -> None:
+        """There was no room, as `error` says; what was there before is still there."""
 
 
 class Saver:
@@ -112,7 +112,7 @@ class Saver:
             for file in self._files.values():
                 file.flush()
         except OSError as error:
-            self._settle(order, _full_disk(error))
+            self._finalise(order, _full_disk(error))
             return
         is_large = state_bytes(order.state) > MAX_COPY_BYTES
         values = order.state if is_large else copy(order.state)
@@ -156,16 +156,16 @@ class Saver:
         """
         while self._pending and self._pending[0][1].done():
             order, written = self._pending.popleft()
-            self._settle(order, written.result())
+            self._finalise(order, written.result())
 
     def finish(self) -> None:
         """Wait until everything that was ordered is on the disk, and tell; raises as `look`."""
         concurrent.futures.wait([written for _, written in self._pending])
         self.look()
 
-    def _settle(self, order: Order, problem: OSError | None) -> None:
+    def _finalise(self, order: Order, problem: OSError | None) -> None:
         if problem is not None:
-            self._listener.disk_is_full(order)
+            self._listener.disk_is_full(order, problem)
         elif order.best_return is None:
             self.saved_step = order.step
             self._listener.saved(order.step)

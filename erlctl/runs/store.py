@@ -13,12 +13,13 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 TEMPORARY_PREFIX = ".tmp-"
+_REMAINS = "policy/variables/*_temp*"  # of TensorFlow, below a run directory
 
 
 def temporary_beside(path: Path) -> Path:
@@ -26,18 +27,29 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
 
 
-def remove_temporaries(folders: Iterable[Path]) -> list[Path]:
-    """Remove what died before it was renamed; return what was removed.
+def leftovers(*folders: Path) -> list[Path]:
+    """Return what a process left that died, or could not remove it, before it was renamed."""
+    return [path for folder in folders for pattern in (f"{TEMPORARY_PREFIX}*", _REMAINS)
+            for path in sorted(folder.glob(pattern))]
 
-    The caller holds the run's lock, so whoever made the leftovers is dead: process ids, which are
-    reused, need not be looked at.
+
+def sweep(*folders: Path) -> list[Path]:
+    """Remove the leftovers; return what was removed.
+
+    The caller holds the run's lock, so whoever made them is dead: process ids, which are reused,
+    need not be looked at.
     """
-    removed = []
-    for folder in folders:
-        for path in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")) if folder.is_dir() else ():
+    found = leftovers(*folders)
+    for path in found:
+        remove(path)
+    return found
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove what TensorFlow leaves in a SavedModel when it cannot remove it itself."""
+    for path in folder.glob(_REMAINS.partition("/")[2]):
+        with suppress(OSError):  # it is said at the end, and the next start removes it
             remove(path)
-            removed.append(path)
-    return removed
 
 
 def remove(path: Path) -> None:

@@ -31,11 +31,13 @@ class Override:
     node: Node
 
 
-def parse_overrides(texts: Sequence[str], problems: list[Problem]) -> list[Override]:
+def parse_overrides(
+    texts: Sequence[str], problems: list[Problem], source: str = "--set"
+) -> list[Override]:
     """Return the overrides that are well formed; the others are added to `problems`."""
     overrides: list[Override] = []
     for index, text in enumerate(texts, start=1):
-        override = _parse(text, Where(f"--set[{index}]"), problems)
+        override = _parse(text, Where(f"{source}[{index}]"), problems)
         if override is None:
             continue
         earlier = next((o for o in overrides if overlap(o.path, override.path)), None)

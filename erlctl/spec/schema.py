@@ -102,6 +102,9 @@ class TrainingSection(Options):
         "auto", "How the program is compiled; auto is what was measured to be faster. Decided when "
         "the run is made: spec.yaml never says auto."
     )
+    initial_checkpoint: str | None = option(
+        None, "Weights to start from: RUN, RUN@STEP, RUN@best or RUN@latest, RUN a run directory."
+    )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """A batch is drawn from what the buffer can hold."""

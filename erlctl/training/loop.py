@@ -6,12 +6,11 @@ Nothing here changes a number of the run: chunks may be cut anywhere, the state 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from erlctl.events import Outcome, Status, StopReason
+from erlctl.events import Outcome, ShouldStop, Status
 from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk, Episodes
 from erlctl.training.protocol import Program
@@ -44,7 +43,7 @@ def train(
     program: Program,
     run: RunSpec,
     recorder: Recorder,
-    should_stop: Callable[[], StopReason | None] = lambda: None,
+    should_stop: ShouldStop = lambda: None,
 ) -> Outcome:
     """Take `program` from its step to the end of the run.
 
@@ -79,8 +78,8 @@ def train(
         recorder.episodes(chunk.episodes)
         recorder.tick(chunk.step, pace.steps_per_second)
         if chunk.diverged_at is not None:
-            reason = f"the loss is not finite at step {chunk.diverged_at}"
-            return Outcome("diverged", chunk.step, reason)
+            message = f"the loss is not finite at step {chunk.diverged_at}"
+            return Outcome("diverged", chunk.step, message)
         _events(program, run, recorder, pace, before, chunk.step)
     return Outcome("complete", program.step)
 

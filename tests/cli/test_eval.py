@@ -23,6 +23,9 @@ def test_f37_a_film_that_cannot_be_drawn_costs_no_evaluation(tmp_path, monkeypat
         def __init__(self, make_program):
             pass
 
+        def close(self):
+            pass
+
         def play(self, *args, **kwargs):
             return SimpleNamespace(step=5, returns=np.array([1.0, 3.0]), lengths=np.array([1, 3]))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from erlctl.launch import pool
+from erlctl.launch import machine, pool
 from tests.cli.helpers import Result, erlctl
 from tests.launch.specs import FAKE_WORKER, TWO_PROGRAMS, write_spec
 
@@ -174,3 +174,47 @@ def test_a_runs_directory_that_cannot_be_made_is_said_before_any_worker_starts(
     result = erlctl("train", make_spec(), "--runs-dir", tmp_path / "file" / "runs")
     assert result.code == 1
     assert "a file is in the way" in result.err
+
+
+def test_printed_commands_pass_every_option_on_and_share_the_cores(
+    train, make_spec, runs_dir, monkeypatch
+):
+    monkeypatch.setattr(machine, "usable_cores", lambda: 8)
+    given = ["--max-seconds", "3500.5", "--max-memory", "2", "--fail-fast", "--fresh", "--trust",
+             "a.b", "--seeds", "0-1", "--set", "agent.gamma=0.5", "--launcher", "local"]
+    lines = train(make_spec(), "--print-commands", "--jobs", 4, *given).out.splitlines()
+    assert len(lines) == 2
+    words = shlex.split(lines[1])
+    assert sorted(words[3:-6]) == sorted([*given, "--runs-dir", str(runs_dir)])
+    for option, value in (("--max-seconds", "3500.5"), ("--trust", "a.b"), ("--max-memory", "2")):
+        assert words[words.index(option) + 1] == value
+    assert words[-6:] == ["--jobs", "1", "--cores", "2", "--array-index", "1"]
+
+
+def test_the_budget_counts_from_the_start_of_the_command(train, make_spec, monkeypatch):
+    monkeypatch.setenv("FAKE_IMPORT_SECONDS", "30")
+    result = train(make_spec(steps=2000), "--max-seconds", "1")
+    assert result.code == 75
+    assert "counts from the start of the command) before the first step" in result.err
+    assert rows(train(make_spec(steps=2000), "--max-seconds", "1", "--format", "json"))[0][
+        "status"] == "interrupted"
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--launcher", "locl"], "did you mean 'local'"),
+    (["--launcher-option", "cores=3"], "--launcher-option[1]: cores"),
+])
+def test_an_unknown_launcher_or_option_is_refused(train, make_spec, runs_dir, arguments, words):
+    result = train(make_spec(), *arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert not runs_dir.exists()
+
+
+def test_a_complete_run_goes_on_with_more_steps(train, make_spec):
+    train(make_spec(steps=20))
+    path = make_spec(steps=30)
+    (planned,) = rows(train(path, "--dry-run", "--format", "json"))
+    assert (planned["action"], planned["step"]) == ("extend", 20)
+    (row,) = rows(train(path, "--format", "json"))
+    assert (row["status"], row["step"]) == ("complete", 30)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from erlctl import spec
+from erlctl.events import Event
+from erlctl.launch import launcher
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.pool import run_all
 from erlctl.launch.results import BatchResult
@@ -33,15 +35,14 @@ class Batch:
     def __init__(self, path: Path, runs_dir: Path) -> None:
         self.runs = spec.load(path).runs
         self.runs_dir = runs_dir
-        self.events: list[dict[str, Any]] = []
+        self.events: list[Event] = []
 
     def train(self, jobs: int = 2, **options: Any) -> BatchResult:
         """Plan and train all runs."""
         plan = plan_runs(self.runs, runs_dir=self.runs_dir, fresh=options.get("fresh", False))
-        options.setdefault("on_event", self.events.append)
-        return run_all(
-            plan, runs_dir=self.runs_dir, jobs=jobs, worker_command=FAKE_WORKER, **options
-        )
+        on_event = options.pop("on_event", self.events.append)
+        batch = launcher.Batch(plan=plan, runs_dir=self.runs_dir, jobs=jobs, **options)
+        return run_all(batch, on_event, worker_command=FAKE_WORKER)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,13 @@ import numpy as np
 from erlctl import spec
 from erlctl.environments.host import watch
 from erlctl.errors import DivergedError
+from erlctl.events import Outcome, Started, StopReason, Tick
 from erlctl.launch import worker
-from erlctl.runs.layout import RunPaths
+from erlctl.runs import lock
+from erlctl.runs.layout import RunPaths, label_of
 
 STEP_SECONDS = 0.01
 _LEAKED: list[bytes] = []
-
-
-@dataclass
-class Outcome:
-    """As `erlctl.training.loop.Outcome`."""
-
-    status: str
-    step: int
-    reason: str = ""
-    signum: int | None = None
 
 
 class FakeProgram:
@@ -56,17 +47,28 @@ def execute(
     """Count to the run's steps, ten milliseconds each."""
     paths = RunPaths.of(runs_dir, run)
     paths.root.mkdir(parents=True, exist_ok=True)
+    with lock.hold(paths.lock):
+        return _count(run, paths, program_for, should_stop, on_event, fresh=fresh)
+
+
+def _count(
+    run: spec.RunSpec, paths: RunPaths, program_for: Any, should_stop: Any, on_event: Any,
+    *, fresh: bool,
+) -> Outcome:
     paths.spec.write_text(spec.dump(run))
     program_for(run)
     step = 0 if fresh else read_step(paths)
-    on_event({"event": "started", "step": step, "is_resumed": step > 0})
+    on_event(Started(label_of(run), step, run.training.steps, step > 0))
     while step < run.training.steps:
-        signum = should_stop()
-        if signum is not None:
-            return _end(paths, "interrupted", step, f"stopped at step {step}", signum)
+        stop = should_stop()
+        if stop is not None and stop.cause == "memory_limit":
+            return _end(paths, "failed", step, stop.message, stop)
+        if stop is not None:
+            time.sleep(float(os.environ.get("FAKE_CHECKPOINT_SECONDS", "0")))
+            return _end(paths, "interrupted", step, f"stopped at step {step}", stop)
         time.sleep(STEP_SECONDS)
         step += 1
-        on_event({"event": "tick", "step": step, "steps_per_second": 1 / STEP_SECONDS})
+        on_event(Tick(label_of(run), step, 1 / STEP_SECONDS))
         _trouble(run.seed, step, paths)
     return _end(paths, "complete", step)
 
@@ -77,13 +79,13 @@ def read_step(paths: RunPaths) -> int:
 
 
 def _end(
-    paths: RunPaths, status: str, step: int, reason: str = "", signum: int | None = None
+    paths: RunPaths, status: str, step: int, message: str = "", stop: StopReason | None = None
 ) -> Outcome:
-    facts = {"status": status, "step": step, "reason": reason}
+    facts = {"status": status, "step": step, "reason": message}
     temporary = paths.root / ".tmp"
     temporary.write_text(json.dumps(facts))
     temporary.replace(paths.run_json)
-    return Outcome(status, step, reason, signum)
+    return Outcome(status, step, message, stop)
 
 
 def _trouble(seed: int, step: int, paths: RunPaths) -> None:

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from erlctl import spec
+from erlctl.events import Assigned, Event, Tick
 from erlctl.launch import display, pool
-from erlctl.launch.plan import plan_runs
+from erlctl.launch.launcher import Batch
+from erlctl.launch.plan import plan_runs, prepare
 
 if __name__ == "__main__":
     runs_dir = Path(sys.argv[2])
-    plan = plan_runs(spec.load(sys.argv[1]).runs, runs_dir=runs_dir)
+    runs = spec.load(sys.argv[1]).runs
+    prepare(runs, runs_dir=runs_dir, say=lambda text: print(text, file=sys.stderr, flush=True))
+    plan = plan_runs(runs, runs_dir=runs_dir)
     show = display.PlainDisplay(
         [(entry.label, entry.run.training.steps) for entry in plan], sys.stderr
     )
 
     begun: set[str] = set()
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Event) -> None:
         show(event)
-        if event["event"] == "assigned":
-            print(event["pid"], flush=True)
-        if event["event"] == "tick" and event["run"] not in begun:
-            begun.add(event["run"])
-            show.say(f"{event['run']} has begun")
+        if isinstance(event, Assigned):
+            print(event.pid, flush=True)
+        if isinstance(event, Tick) and event.run not in begun:
+            begun.add(event.run)
+            show.say(f"{event.run} has begun")
 
     batch = pool.run_all(
-        plan, runs_dir=runs_dir, jobs=2, on_event=on_event,
+        Batch(plan=plan, runs_dir=runs_dir, jobs=2), on_event,
         worker_command=(sys.executable, str(Path(__file__).with_name("fakes.py"))),
     )
     sys.exit(batch.exit_code)

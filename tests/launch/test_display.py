@@ -8,14 +8,26 @@ import signal
 import pytest
 from rich.console import Console
 
+from erlctl.events import (
+    Compiling,
+    Evaluated,
+    Finished,
+    Message,
+    Outcome,
+    Refresh,
+    RunResult,
+    Saved,
+    Started,
+    Stopping,
+    StopReason,
+    Tick,
+)
 from erlctl.launch import display
 from erlctl.launch.board import Board, RunState, duration
-from erlctl.launch.results import RunResult
 
 RUNS = [("demo/dqn/seed-0", 1000), ("demo/dqn/seed-1", 1000)]
 LABEL = RUNS[0][0]
-EVALUATION = {"event": "evaluation", "run": LABEL, "step": 500, "episodes": 20,
-              "return_mean": 87.3, "return_std": 4.1}
+EVALUATION = Evaluated(LABEL, 500, 20, return_mean=87.3, return_std=4.1, length_mean=87.3)
 
 
 class Terminal(io.StringIO):
@@ -28,25 +40,26 @@ class Terminal(io.StringIO):
 
 
 def tick(step, rate=100.0, label=LABEL):
-    return {"event": "tick", "run": label, "step": step, "steps_per_second": rate}
+    return Tick(label, step, rate)
 
 
-def end(status, **facts):
-    result = RunResult(label=LABEL, root="r", status=status, total_steps=1000, **facts)
-    return {"event": "end", "run": LABEL, "result": result}
+def end(status, *, step=0, seconds=0.0, message=""):
+    outcome = Outcome(status, step, message)
+    return Finished(LABEL, RunResult(label=LABEL, root="r", outcome=outcome, total_steps=1000,
+                                     seconds=seconds))
 
 
 @pytest.mark.parametrize(
     ("event", "sentence"),
     [
-        ({"event": "started", "run": LABEL, "step": 0, "is_resumed": False},
+        (Started(LABEL, 0, 1000, is_resumed=False),
          "started, 1000 steps"),
-        ({"event": "compiling", "run": LABEL}, "compiling"),
-        ({"event": "message", "run": LABEL, "text": "resumed from step 500"},
+        (Compiling(LABEL), "compiling"),
+        (Message(LABEL, "resumed from step 500"),
          "resumed from step 500"),
-        (EVALUATION, "step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)"),
+        (EVALUATION, "step 500: evaluation return 87.3 (standard deviation 4.1) over 20 episodes"),
         (end("complete", step=1000, seconds=12.2), "complete at step 1000 after 12s"),
-        (end("failed", step=3, seconds=1.0, reason="it broke"),
+        (end("failed", step=3, seconds=1.0, message="it broke"),
          "failed at step 3 after 1.0s: it broke"),
         (end("skipped", step=1000), "already complete at step 1000, skipped"),
     ],
@@ -55,19 +68,18 @@ def test_each_event_has_its_sentence(event, sentence):
     assert Board(RUNS).apply(event) == f"{LABEL}: {sentence}"
 
 
-@pytest.mark.parametrize("event", [tick(5), {"event": "refresh"}, end("pending"),
-                                   {"event": "checkpoint", "run": LABEL, "step": 5}])
+@pytest.mark.parametrize("event", [tick(5), Refresh(), end("pending"),
+                                   Saved(LABEL, 5)])
 def test_what_happens_all_the_time_is_not_said(event):
     assert Board(RUNS).apply(event) is None
 
 
 @pytest.mark.parametrize(
     ("signum", "words"),
-    [(signal.SIGINT, "Ctrl-C again to quit now"), (signal.SIGTERM, "SIGTERM received"),
-     (0, "time budget used up")],
+    [(signal.SIGINT, "Ctrl-C again to quit now"), (signal.SIGTERM, "SIGTERM received")],
 )
 def test_a_stop_says_why_and_what_happens(signum, words):
-    sentence = Board(RUNS).apply({"event": "stopping", "signum": signum})
+    sentence = Board(RUNS).apply(Stopping(StopReason("signal", signum)))
     assert words in sentence
     assert "writing checkpoints" in sentence
 
@@ -101,10 +113,10 @@ def test_off_terminal_every_line_is_plain(monkeypatch):
         show.say("two runs")
         show(EVALUATION)
         show(tick(600))
-        show({"event": "refresh"})
+        show(Refresh())
     assert stream.getvalue().splitlines() == [
         "two runs",
-        f"{LABEL}: step 500: evaluation return 87.3 (standard deviation 4.1 over 20 episodes)",
+        f"{LABEL}: step 500: evaluation return 87.3 (standard deviation 4.1) over 20 episodes",
     ]
 
 

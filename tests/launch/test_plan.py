@@ -42,9 +42,9 @@ def test_a_run_that_another_process_holds_is_busy_and_says_by_whom(run, runs_dir
     root = make_folder(run, runs_dir, status="running")
     with lock.hold(root / ".lock"):
         (planned,) = plan_runs([run], runs_dir=runs_dir)
-    result = planned.settled_result()
+    result = planned.final_result()
     assert (planned.action, result.status) == ("busy", "busy")
-    assert f"pid {os.getpid()} on " in result.reason
+    assert f"pid {os.getpid()} on " in result.outcome.message
 
 
 def test_without_a_folder_a_run_starts(run, runs_dir):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from erlctl.events import Assigned, Stopping, Tick
+from erlctl.launch import machine
 from erlctl.launch import pool as pool_module
 from erlctl.launch.process import worker_environment
 from tests.launch.specs import TWO_PROGRAMS
@@ -22,9 +24,9 @@ def test_five_runs_on_two_workers_all_complete(make_batch):
     batch = make_batch(seeds=5)
     result = batch.train(jobs=2)
     assert statuses(result) == ["complete"] * 5
-    assert [entry.step for entry in result.results] == [20] * 5
+    assert [entry.outcome.step for entry in result.results] == [20] * 5
     assert result.exit_code == 0
-    pids = {event["pid"] for event in batch.events if event["event"] == "assigned"}
+    pids = {event.pid for event in batch.events if isinstance(event, Assigned)}
     assert len(pids) == 2
 
 
@@ -55,8 +57,8 @@ def test_one_bad_run_does_not_stop_the_others(
     monkeypatch.setenv("FAKE_TROUBLE", f"1:{trouble}")
     result = make_batch(seeds=4).train(jobs=2)
     assert statuses(result) == ["complete", status, "complete", "complete"]
-    assert word in result.results[1].reason
-    assert "\n" not in result.results[1].reason
+    assert word in result.results[1].outcome.message
+    assert "\n" not in result.results[1].outcome.message
     assert result.exit_code == code
 
 
@@ -73,8 +75,8 @@ def test_f18_a_leaking_run_fails_alone_and_the_others_get_a_fresh_worker(make_ba
     batch = make_batch(seeds=4)
     result = batch.train(jobs=1, max_memory=0.29)
     assert statuses(result) == ["complete", "failed", "complete", "complete"]
-    assert "more than --max-memory 0.29" in result.results[1].reason
-    pids = [event["pid"] for event in batch.events if event["event"] == "assigned"]
+    assert "more than --max-memory 0.29" in result.results[1].outcome.message
+    pids = [event.pid for event in batch.events if isinstance(event, Assigned)]
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
@@ -85,7 +87,7 @@ def test_complete_runs_are_skipped_without_a_worker(make_batch):
     result = batch.train()
     assert statuses(result) == ["skipped", "skipped"]
     assert result.exit_code == 0
-    assert not any(event["event"] == "assigned" for event in batch.events)
+    assert not any(isinstance(event, Assigned) for event in batch.events)
 
 
 def test_printing_environments_do_not_disturb_the_protocol(make_batch, monkeypatch):
@@ -105,9 +107,10 @@ def test_the_time_budget_ends_with_checkpoints_and_75(make_batch):
     result = batch.train(jobs=2, max_seconds=3.0)
     assert statuses(result) == ["interrupted", "interrupted", "pending"]
     assert result.exit_code == 75
-    assert 0 < result.results[0].step < 1000
-    again = [event for event in batch.events if event["event"] == "stopping"]
-    assert again == [{"event": "stopping", "signum": 0}]
+    assert 0 < result.results[0].outcome.step < 1000
+    (stopping,) = [event for event in batch.events if isinstance(event, Stopping)]
+    assert stopping.reason.cause == "time_budget"
+    assert stopping.reason.signum is None
 
 
 def test_a_worker_that_does_not_answer_is_killed_after_the_grace(make_batch, monkeypatch):
@@ -124,8 +127,8 @@ def test_an_import_that_fails_is_not_tried_once_per_run(make_batch, monkeypatch)
     batch = make_batch(seeds=4)
     result = batch.train(jobs=1)
     assert statuses(result) == ["failed"] * 4
-    assert "ImportError: no tensorflow here" in result.results[3].reason
-    assert len([event for event in batch.events if event["event"] == "assigned"]) == 1
+    assert "ImportError: no tensorflow here" in result.results[3].outcome.message
+    assert len([event for event in batch.events if isinstance(event, Assigned)]) == 1
 
 
 def test_a_signal_to_a_worker_stops_the_batch(make_batch):
@@ -133,8 +136,8 @@ def test_a_signal_to_a_worker_stops_the_batch(make_batch):
 
     def signal_the_worker(event):
         batch.events.append(event)
-        if event["event"] == "tick" and event["step"] > 5:
-            pid = next(e["pid"] for e in batch.events if e["event"] == "assigned")
+        if isinstance(event, Tick) and event.step > 5:
+            pid = next(e.pid for e in batch.events if isinstance(e, Assigned))
             os.kill(pid, 15)
 
     result = batch.train(jobs=1, on_event=signal_the_worker)
@@ -147,9 +150,9 @@ def test_no_worker_is_left_when_the_display_fails(make_batch):
     pids = []
 
     def break_down(event):
-        if event["event"] == "assigned":
-            pids.append(event["pid"])
-        if event["event"] == "tick":
+        if isinstance(event, Assigned):
+            pids.append(event.pid)
+        if isinstance(event, Tick):
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
@@ -167,7 +170,7 @@ def test_workers_share_the_cores(make_batch, monkeypatch, jobs, seeds, cores):
             given.append(cores)
             super().__init__(command, cores)
 
-    monkeypatch.setattr(pool_module.machine, "usable_cores", lambda: 6)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 6)
     monkeypatch.setattr(pool_module, "WorkerProcess", Noting)
     assert make_batch(seeds=seeds, steps=2).train(jobs=jobs).exit_code == 0
     assert given == [cores] * min(jobs, seeds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from erlctl.errors import DamagedError, DivergedError, ErlctlError, RunBusyError
+from erlctl.events import StopReason
 from erlctl.launch.results import exit_code, status_of_error
 
 
@@ -22,9 +23,9 @@ from erlctl.launch.results import exit_code, status_of_error
         (["refused"], None, 2),
         (["diverged", "busy"], None, 3),
         (["failed", "diverged"], None, 3),
-        (["interrupted", "pending"], 130, 130),
-        (["interrupted", "failed"], 143, 143),
-        (["interrupted"], 75, 75),
+        (["interrupted", "pending"], StopReason("signal", 2), 130),
+        (["interrupted", "failed"], StopReason("signal", 15), 143),
+        (["interrupted"], StopReason("time_budget"), 75),
     ],
 )
 def test_exit_code_says_what_kept_the_batch_from_its_end(statuses, ended_by, expected):
@@ -32,8 +33,8 @@ def test_exit_code_says_what_kept_the_batch_from_its_end(statuses, ended_by, exp
 
 
 def test_a_signal_after_everything_was_done_changes_nothing():
-    assert exit_code(["complete", "complete"], 130) == 0
-    assert exit_code(["complete", "diverged"], 130) == 4
+    assert exit_code(["complete", "complete"], StopReason("signal", 2)) == 0
+    assert exit_code(["complete", "diverged"], StopReason("signal", 2)) == 4
 
 
 @pytest.mark.parametrize("status", ["interrupted", "pending"])

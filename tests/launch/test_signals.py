@@ -155,6 +155,20 @@ def test_no_worker_outlives_a_parent_that_was_killed(start, runs_dir):
     assert [state["status"] for state in states] == ["interrupted", "interrupted"]
 
 
+def test_r6_a_rerun_waits_for_the_orphans_of_a_killed_parent_and_goes_on(
+    start, runs_dir, monkeypatch
+):
+    monkeypatch.setenv("FAKE_CHECKPOINT_SECONDS", "2")
+    parent = start(steps=100)
+    parent.wait_for_training()
+    parent.send(signal.SIGKILL)  # nobody waits for it yet: a dead parent may be a zombie
+    time.sleep(0.2)
+    again = start(steps=100)
+    assert again.wait() == 0, again.said
+    assert "2 runs still write the checkpoints of a command that was killed" in again.said
+    assert [fact["step"] for fact in facts(runs_dir)] == [100, 100]
+
+
 def test_a_worker_killed_by_the_system_is_replaced(start, runs_dir):
     parent = start(steps=200)
     parent.wait_for_training()

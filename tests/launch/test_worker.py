@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from erlctl import spec
-from erlctl.launch.worker import StopRequest, Worker
-from tests.launch.fakes import Outcome
+from erlctl.events import Outcome
+from erlctl.launch.worker import Job, StopRequest, Worker
 
 
 @pytest.fixture
-def tasks(make_spec, tmp_path):
-    """Return tasks of two seeds that share a program."""
+def jobs(make_spec, tmp_path):
+    """Return jobs of two seeds that share a program."""
     runs = spec.load(make_spec(seeds=2)).runs
-    return [{"index": index, "run": spec.dump(run), "runs_dir": str(tmp_path), "fresh": False,
-             "max_memory": None, "command": []} for index, run in enumerate(runs)]
+    return [Job(run=spec.dump(run), runs_dir=str(tmp_path)) for run in runs]
 
 
-def work(tasks, outcomes):
-    """Let one worker do `tasks`, each with an outcome or an error; return (programs made, said)."""
-    made, said = [], []
+def work(jobs, outcomes):
+    """Let one worker do `jobs`, each with an outcome or an error.
+
+    Returns:
+        Seeds that programs were made for, seeds whose programs were closed, ends.
+    """
+    made, closed = [], []
     ends = iter(outcomes)
 
     def execute(run, runs_dir, *, program_for, **kwargs):
@@ -33,39 +37,36 @@ def work(tasks, outcomes):
 
     def factory(run):
         made.append(run.seed)
-        return SimpleNamespace(start=lambda seed: None)
+        return SimpleNamespace(start=lambda seed: None, close=lambda: closed.append(run.seed))
 
-    worker = Worker(execute, factory, said.append, StopRequest())
-    for task in tasks:
-        worker.train(task)
-    return made, [message for message in said if message["event"] == "end"]
+    worker = Worker(execute, factory, lambda event: None, StopRequest())
+    return made, closed, [worker.train(job) for job in jobs]
 
 
-def test_the_next_seed_runs_the_same_program(tasks):
-    made, said = work(tasks, [Outcome("complete", 9), Outcome("diverged", 9)])
-    assert made == [0]
-    assert [message["status"] for message in said] == ["complete", "diverged"]
+def test_the_next_seed_runs_the_same_program(jobs):
+    made, closed, ends = work(jobs, [Outcome("complete", 9), Outcome("diverged", 9)])
+    assert (made, closed) == ([0], [])
+    assert [(end.run, end.outcome.status) for end in ends] == [
+        ("demo/dqn/seed-0", "complete"), ("demo/dqn/seed-1", "diverged")]
 
 
 @pytest.mark.parametrize("end", [
     Outcome("failed", 3, "the pole fell off"), RuntimeError("x"), SystemExit(3)])
-def test_a_program_that_failed_in_the_middle_is_not_used_again(tasks, end, capsys):
-    made, said = work(tasks, [end, Outcome("complete", 9)])
-    assert made == [0, 1]
-    assert [message["status"] for message in said] == ["failed", "complete"]
+def test_a_program_that_failed_in_the_middle_is_closed_and_not_used_again(jobs, end, capsys):
+    made, closed, ends = work(jobs, [end, Outcome("complete", 9)])
+    assert (made, closed) == ([0, 1], [0])
+    assert [end.outcome.status for end in ends] == ["failed", "complete"]
     capsys.readouterr()  # the traceback that went to stderr
 
 
-def test_f18_a_run_above_its_memory_limit_fails_and_its_worker_says_that_it_is_spent(tasks, capsys):
-    said = []
-
+def test_f18_a_run_above_its_memory_limit_fails_and_its_worker_says_that_it_is_spent(jobs):
     def execute(run, runs_dir, *, should_stop, **kwargs):
-        return Outcome("complete", 9) if should_stop() is None else Outcome("interrupted", 0)
+        stop = should_stop()
+        return Outcome("failed" if stop else "complete", 9, stop.message if stop else "", stop)
 
-    worker = Worker(execute, lambda run: None, said.append, StopRequest())
-    worker.train(tasks[0] | {"max_memory": 1000.0})
-    worker.train(tasks[1] | {"max_memory": 1e-3})
-    assert [(end["status"], end["is_spent"]) for end in said] == [
+    worker = Worker(execute, lambda run: None, lambda event: None, StopRequest())
+    ends = [worker.train(replace(jobs[0], max_memory=1000.0)),
+            worker.train(replace(jobs[1], max_memory=1e-3))]
+    assert [(end.outcome.status, end.is_spent) for end in ends] == [
         ("complete", False), ("failed", True)]
-    assert "more than --max-memory 0.001" in said[1]["reason"]
-    capsys.readouterr()  # the traceback that went to stderr
+    assert "more than --max-memory 0.001" in ends[1].outcome.message

@@ -180,7 +180,7 @@ class RunDirectory(RuleBasedStateMachine):
     @invariant()
     def what_is_wrong_has_a_way_out(self):
         for finding in fsck.check(self.paths) if self.paths.root.exists() else ():
-            assert finding.mend, finding
+            assert finding.fix, finding
 
     @invariant()
     def good_checkpoints_stay(self):

@@ -51,7 +51,7 @@ def go(tmp_path, run):
 def reason_of(action):
     """Return why a run was not completed, "" if it was."""
     try:
-        return action().reason
+        return action().message
     except (ErlctlError, OSError) as error:
         return str(error)
 
@@ -67,7 +67,7 @@ def check_invariants(paths):
 
 @pytest.mark.slow
 def test_f2_a_run_killed_at_any_file_operation_resumes_to_the_same_bytes(tmp_path, run, go):
-    assert go(tmp_path / "undisturbed").reason == ""
+    assert go(tmp_path / "undisturbed").message == ""
     expected = result(RunPaths.of(tmp_path / "undisturbed", run))
     total = count_operations(lambda: go(tmp_path / "counted"))
     assert total > 50
@@ -85,7 +85,7 @@ def test_f2_a_run_killed_at_any_file_operation_resumes_to_the_same_bytes(tmp_pat
 
 @pytest.mark.slow
 def test_f2_a_run_killed_again_and_again_gets_to_the_same_bytes(tmp_path, run, go):
-    assert go(tmp_path / "undisturbed").reason == ""
+    assert go(tmp_path / "undisturbed").message == ""
     expected = result(RunPaths.of(tmp_path / "undisturbed", run))
     paths = RunPaths.of(tmp_path / "runs", run)
     attempts = 0
@@ -104,7 +104,7 @@ def test_f2_a_run_killed_again_and_again_gets_to_the_same_bytes(tmp_path, run, g
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [28, 5])
 def test_f2_an_operation_that_fails_is_named_and_the_same_line_mends_it(tmp_path, run, go, code):
-    assert go(tmp_path / "undisturbed").reason == ""
+    assert go(tmp_path / "undisturbed").message == ""
     expected = result(RunPaths.of(tmp_path / "undisturbed", run))
     total = count_operations(lambda: go(tmp_path / "counted"))
     for nth in range(1, total + 1, 3):

@@ -33,7 +33,7 @@ def test_a_damaged_file_is_found_with_a_way_out(finished, path, content):
     findings = fsck.check(finished)
     assert names(findings) == [path]
     assert findings[0].is_damage
-    assert findings[0].mend
+    assert findings[0].fix
 
 
 def test_a_damaged_checkpoint_is_found_and_nothing_is_changed(finished):
@@ -41,9 +41,9 @@ def test_a_damaged_checkpoint_is_found_and_nothing_is_changed(finished):
     findings = fsck.check(finished)
     assert names(findings) == ["000000040"]
     assert "5 of" in findings[0].message
-    assert "sets this one aside" in findings[0].mend
+    assert "sets this one aside" in findings[0].fix
     os.truncate(finished.checkpoint(60) / "state.index", 5)
-    assert all("--fresh" in finding.mend for finding in fsck.check(finished))
+    assert all("--fresh" in finding.fix for finding in fsck.check(finished))
     assert finished.checkpoint(60).is_dir()
 
 

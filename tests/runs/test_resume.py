@@ -85,7 +85,7 @@ def test_f16_a_reward_that_is_no_number_stops_the_real_program(tmp_path, make_ru
     program.advance = poisoned
     outcome = execute(run, tmp_path, program_for=lambda _: program)
     assert outcome.status == "diverged"
-    assert "the loss is not finite at step" in outcome.reason
-    assert "replay/reward" in outcome.reason
-    assert "agent/weights/q" in outcome.reason
-    assert outcome.reason.endswith("last checkpoint: step 400")
+    assert "the loss is not finite at step" in outcome.message
+    assert "replay/reward" in outcome.message
+    assert "agent/weights/q" in outcome.message
+    assert outcome.message.endswith("last checkpoint: step 400")

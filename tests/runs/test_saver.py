@@ -25,7 +25,7 @@ class Told:
         self.steps.append(step)
         self.threads.add(threading.current_thread())
 
-    def disk_is_full(self, order):
+    def disk_is_full(self, order, error):
         self.full.append(order.step)
 
 

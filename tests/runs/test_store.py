@@ -42,7 +42,7 @@ def test_f2_a_file_holds_the_old_or_the_new_content_at_every_instant(tmp_path):
         with dying_at(nth), pytest.raises(Killed):
             write()
         assert path.read_bytes() in (b"old", b"new")
-        store.remove_temporaries([tmp_path])
+        store.sweep(tmp_path)
         assert names_in(tmp_path) == ["a"]
 
 
@@ -59,7 +59,7 @@ def test_f2_a_folder_is_there_with_everything_or_not_at_all(tmp_path):
         with dying_at(nth), pytest.raises(Killed):
             write()
         assert not path.exists() or names_in(path) == ["one", "two"]
-        store.remove_temporaries([tmp_path])
+        store.sweep(tmp_path)
 
 
 def test_f2_an_error_of_any_operation_leaves_nothing_behind(tmp_path):
@@ -90,7 +90,7 @@ def test_replacing_a_folder_never_removes_the_old_one_first(tmp_path):
     write(b"old")
     for nth in range(1, count_operations(lambda: write(b"new")) + 1):
         store.remove(path)
-        store.remove_temporaries([tmp_path])
+        store.sweep(tmp_path)
         write(b"old")
         with dying_at(nth), pytest.raises(Killed):
             write(b"new")
@@ -104,7 +104,7 @@ def test_removing_temporaries_follows_no_links(tmp_path):
     (tmp_path / "outside/file").write_text("precious")
     (tmp_path / "run").mkdir()
     (tmp_path / "run/.tmp-1-abc").symlink_to(tmp_path / "outside")
-    store.remove_temporaries([tmp_path / "run"])
+    store.sweep(tmp_path / "run")
     assert (tmp_path / "outside/file").read_text() == "precious"
     assert names_in(tmp_path / "run") == []
 

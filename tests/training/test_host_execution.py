@@ -43,8 +43,8 @@ def test_a_faulty_environment_fails_the_run_with_a_checkpoint_of_its_last_good_s
     run = shortened(host_run(fake("Counter", length=500, fault="raise", at=77)))
     outcome, paths, _ = train(run, runs_dir)
     assert outcome.status == "failed"
-    assert "(copy 0, step 77, action" in outcome.reason
-    assert "raised ValueError in step: the pole fell off" in outcome.reason
+    assert "(copy 0, step 77, action" in outcome.message
+    assert "raised ValueError in step: the pole fell off" in outcome.message
     facts = read_run_json(paths)
     assert (facts["status"], facts["step"], facts["backend"]) == ("failed", 76, "python")
     assert paths.latest.read_text() == "76\n"
@@ -93,7 +93,7 @@ def test_a_replay_that_does_not_fit_is_refused_before_it_is_filled(runs_dir, mon
     run = shortened(host_run(fake("Pictures"), replay_capacity=10_000_000))
     outcome, _, told = train(run, runs_dir)
     assert outcome.status == "failed"
-    assert "the run's replay and networks needs about" in outcome.reason
+    assert "the run's replay and networks needs about" in outcome.message
     assert "MB of memory" in told[0]
 
 

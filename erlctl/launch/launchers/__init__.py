@@ -1,0 +1,1 @@
+"""Launchers by name; each module registers one. No TensorFlow."""
