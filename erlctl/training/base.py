@@ -43,7 +43,7 @@ class TrainingProgram(abc.ABC):
         run: Resolved spec.
         backend: Where the environment runs, as in `EnvironmentSection` with `auto` resolved.
         is_xla: Whether updates are compiled by XLA.
-        agent: TF-Agents agent (`erlctl.agents.base.Agent`).
+        agent: TF-Agents agent (`erlctl.agents.base.TrainableAgent`).
         collect_policy: Behaviour policy.
     """
 
