@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from erlctl import spec
 from erlctl.spec.schema import RunSpec
@@ -41,16 +41,6 @@ class ProgramCache:
         """Close and free the program: before another is built, and after a failure in one."""
         program, self._key, self._program = self._program, None, None
         if program is not None:
-            _close(program)
+            program.close()
         del program
         gc.collect()
-
-
-# Until every program has what `training.protocol.Program` promises.
-def _close(program: Any) -> None:
-    getattr(program, "close", lambda: None)()
-
-
-def metric_names(program: Any) -> tuple[str, ...]:
-    """Return the names of a program's own metrics, the columns of its progress.csv."""
-    return tuple(getattr(program, "metric_names", ()))

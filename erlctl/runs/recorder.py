@@ -17,7 +17,6 @@ from erlctl.runs.append import AppendOnlyFile
 from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.manifest import Manifest
 from erlctl.runs.preflight import free_bytes, megabytes, state_bytes
-from erlctl.runs.programs import metric_names
 from erlctl.runs.record import RunRecord, write_log
 from erlctl.runs.saver import Order, Saver
 from erlctl.runs.tables import (
@@ -79,7 +78,7 @@ class RunRecorder:
         head = {"t_start": time.time(), "env_id": self._run.environment.id}
         self._tables = {
             "progress": TableWriter(
-                paths.progress, progress_columns(metric_names(self._program)),
+                paths.progress, progress_columns(self._program.metric_names),
                 length=offsets.get("progress", 0),
             ),
             "evaluations": TableWriter(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from erlctl.training.chunk import NO_EPISODES, Chunk
+from erlctl.training.chunk import Chunk
 from erlctl.training.evaluator import Evaluator, Film, PolicyName
 from erlctl.training.export import export_policy
 from erlctl.training.learner import Learner
@@ -72,23 +72,12 @@ class TrainingProgram(abc.ABC):
     def begin(self, seed: int) -> None:
         """Empty the replay and bring the environments to their start."""
 
+    @abc.abstractmethod
     def advance(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates.
 
         A loss that is not finite is told by the chunk's `diverged_at`.
         """
-        try:
-            return self.take_steps(num_steps)
-        except tf.errors.InvalidArgumentError as error:
-            # TF-Agents' own check of losses, which exists in graph mode and not in XLA.
-            if "is inf or nan" not in error.message:
-                raise
-            self._learner.note_divergence()
-            return self._learner.finish_chunk(NO_EPISODES)
-
-    @abc.abstractmethod
-    def take_steps(self, num_steps: int) -> Chunk:
-        """Do what `advance` says; may leave TF-Agents' errors about losses to it."""
 
     def state(self) -> dict[str, Any]:
         """Return stable name -> variable or NumPy array: exactly what the run is."""

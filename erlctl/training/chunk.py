@@ -23,9 +23,6 @@ class Episodes:
     lengths: np.ndarray
 
 
-NO_EPISODES = Episodes(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-
-
 @dataclass(frozen=True)
 class Chunk:
     """What `advance` did.

@@ -109,7 +109,7 @@ class HostProgram(TrainingProgram):
         self._action: np.ndarray | None = None
         self._acting_at = -1  # step that the environments and `_action` belong to
 
-    def take_steps(self, num_steps: int) -> Chunk:
+    def advance(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates.
 
         Where an environment breaks in the middle, the steps before are returned and the next call

@@ -144,10 +144,6 @@ class Learner:
         is_first = ~tf.reduce_all(tf.math.is_finite(values)) & (diverged_at < 0)
         self._diverged_at.assign(tf.where(is_first, self.clock.read_value(), diverged_at))
 
-    def note_divergence(self) -> None:
-        """Note that a loss of the step now is not finite."""
-        self._diverged_at.assign(self.step)
-
     def note_diagnostics(self, figures: Mapping[str, Any]) -> None:
         """Keep the diagnostics of the next row."""
         self._diagnostics = {name: float(value) for name, value in figures.items()}

@@ -75,7 +75,7 @@ class CompiledProgram(TrainingProgram):
         self._replay.clear()
         self._environment.reset()
 
-    def take_steps(self, num_steps: int) -> Chunk:
+    def advance(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""
         num_envs = self.run.environment.num_envs
         vector_steps = num_steps // num_envs

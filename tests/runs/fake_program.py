@@ -22,9 +22,8 @@ class FakeProgram:
         raises_at: Step at which the environment raises.
     """
 
-    is_xla = False
-    backend = "compiled"
     max_chunk = 8192
+    metric_names = ("loss", "epsilon")
 
     def __init__(self, run, *, replay_rows=50, diverges_at=None, raises_at=None, error=None,
                  seconds=0.0):
@@ -90,8 +89,6 @@ class FakeProgram:
     def take_diagnostics(self):
         pass
 
-    look = take_diagnostics
-
     def interval_metrics(self):
         total, count = self._state["counters/sums"].numpy()
         self._state["counters/sums"].assign(np.zeros(2))
@@ -103,6 +100,9 @@ class FakeProgram:
 
     def notes_on_resume(self):
         return []
+
+    def close(self):
+        pass
 
     def export_policy(self, folder):
         Path(folder, "policy.txt").write_text(str(self.step))

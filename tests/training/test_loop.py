@@ -16,7 +16,9 @@ from erlctl.spec.schema import (
     TrainingSection,
 )
 from erlctl.training import loop
-from erlctl.training.chunk import NO_EPISODES, Chunk
+from erlctl.training.chunk import Chunk, Episodes
+
+NO_EPISODES = Episodes(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
 
 
 class Counting:
