@@ -16,7 +16,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from erlctl.fields import NON_NEGATIVE, NON_POSITIVE, POSITIVE, UNIT, UNIT_OPEN_HIGH, Options, option
+from erlctl.fields import (
+    NON_NEGATIVE,
+    NON_POSITIVE,
+    POSITIVE,
+    UNIT,
+    UNIT_OPEN_HIGH,
+    Options,
+    option,
+)
 
 Bound = Literal["none", "averaged_errors", "discounted_errors"]
 
@@ -63,6 +71,7 @@ class ValueIteration(Planner):
     """q <- r + gamma P max q."""
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(bound="discounted_errors")
 
 
@@ -73,6 +82,7 @@ class SoftVi(Planner):
     temperature: float = _temperature(0.03)
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(temperature=self.temperature)
 
 
@@ -84,6 +94,7 @@ class Dpp(Planner):
     operator: Literal["logsumexp", "boltzmann"] = option("logsumexp", "Operator V.")
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         exact = self.operator == "logsumexp"
         # With logsumexp DPP is MD-VI(kl = temperature, entropy = 0), for which the theorem is.
         return Step(temperature=self.temperature, operator=self.operator, gap_scale=1.0,
@@ -98,6 +109,7 @@ class Cvi(Planner):
     alpha: float = _alpha(0.9)
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(temperature=self.temperature, operator="mellowmax", gap_scale=self.alpha)
 
 
@@ -111,6 +123,7 @@ class MunchausenVi(Planner):
                                             letter="l0", unit="return")
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(temperature=self.temperature, gap_scale=self.alpha,
                     floor=self.log_policy_clip)
 
@@ -127,6 +140,7 @@ class TsallisVi(Planner):
     alpha: float = _alpha(0.9)
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(temperature=self.temperature, operator="tsallis", gap_scale=self.alpha)
 
 
@@ -137,20 +151,21 @@ class AdvantageLearning(Planner):
     alpha: float = _alpha(0.9)
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         return Step(gap_scale=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Regularised(Planner):
-    kl_coefficient: float = option(0.1, "Weight of KL(pi || previous pi).", domain=NON_NEGATIVE,
-                       letter="lambda", unit="return")
-    entropy_coefficient: float = option(0.0, "Weight of the entropy.", domain=NON_NEGATIVE, letter="tau",
-                            unit="return")
+    kl_coefficient: float = option(0.1, "Weight of KL(pi || previous pi).",
+                                   domain=NON_NEGATIVE, letter="lambda", unit="return")
+    entropy_coefficient: float = option(0.0, "Weight of the entropy.", domain=NON_NEGATIVE,
+                                        letter="tau", unit="return")
     regularised_evaluation: bool = option(True, "Whether values are regularised like policies.")
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         if self.kl_coefficient + self.entropy_coefficient == 0.0:
-            yield "kl_coefficient", "greater than 0 where the entropy's is 0 (or use value_iteration)"
+            yield "kl_coefficient", "greater than 0 where entropy_coefficient is 0"
 
     def _evaluation(self, *, keep: float, take: float, temperature: float) -> Step:
         weight = float(self.regularised_evaluation)
@@ -165,6 +180,7 @@ class MirrorDescentVi(_Regularised):
     """MD-VI: pi_k in proportion to pi_{k-1}^b exp(q / (kl + entropy)), b = kl / (kl + entropy)."""
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         total = self.kl_coefficient + self.entropy_coefficient
         return self._evaluation(keep=self.kl_coefficient / total, take=1.0, temperature=total)
 
@@ -174,6 +190,7 @@ class DualAveragingVi(_Regularised):
     """DA-VI: softmax of an average of the values; the plain mean where entropy is 0."""
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         if self.entropy_coefficient == 0.0:
             return self._evaluation(keep=(iteration - 1) / iteration, take=1.0 / iteration,
                                     temperature=self.kl_coefficient / iteration)
@@ -189,6 +206,7 @@ class MomentumVi(Planner):
                                  domain=UNIT_OPEN_HIGH, letter="beta")
 
     def step(self, iteration: int) -> Step:
+        """See the base class."""
         keep = (iteration - 1) / iteration if self.decay is None else self.decay
         return Step(keep=keep, take=1.0 - keep, operator=None)
 

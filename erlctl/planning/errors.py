@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
 from erlctl.fields import AT_LEAST_ONE, FINITE, NON_NEGATIVE, Options, option
 from erlctl.planning.model import Array, Model, Solution
 
-Generators: TypeAlias = Sequence[np.random.Generator]
+
+class Backup(NamedTuple):
+    """What an error may depend on: the problems, their solution, v [B, S], B generators."""
+
+    model: Model
+    solution: Solution
+    v: Array
+    generators: Sequence[np.random.Generator]
+
 
 
 @dataclass(frozen=True, kw_only=True)
 class Errors(Options):
     """No error; the base of the others."""
 
-    def of(self, model: Model, solution: Solution, v: Array, generators: Generators) -> Array:
+    def of(self, backup: Backup) -> Array:
         """Return what is added to the exact backup: [B, S, A], in units of return."""
-        return np.zeros(model.shape)
+        return np.zeros(backup.model.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +38,9 @@ class Gaussian(Errors):
     standard_deviation: float = option(1.0, "Standard deviation.", domain=NON_NEGATIVE,
                                        unit="return")
 
-    def of(self, model: Model, solution: Solution, v: Array, generators: Generators) -> Array:
-        draws = [rng.standard_normal(model.shape[1:]) for rng in generators]
+    def of(self, backup: Backup) -> Array:
+        """See the class."""
+        draws = [rng.standard_normal(backup.model.shape[1:]) for rng in backup.generators]
         return self.standard_deviation * np.stack(draws)
 
 
@@ -41,17 +50,16 @@ class SampledStates(Errors):
 
     samples: int = option(1, "Next states for each pair and backup.", domain=AT_LEAST_ONE)
 
-    def of(self, model: Model, solution: Solution, v: Array, generators: Generators) -> Array:
-        # The last bound is left out: what exceeds all others is the last successor with weight.
-        bounds = np.cumsum(model.probabilities, axis=-1)[..., :-1]
-        values = np.where(model.continuing > 0.0, model.next_values(v), 0.0)
-        exact = np.einsum("bsak,bsak->bsa", model.continuing, values)
-        last = (model.probabilities > 0.0).sum(-1) - 1
+    def of(self, backup: Backup) -> Array:
+        """See the class."""
+        model = backup.model
+        values = model.next_values(backup.v)
         mean = np.zeros(model.shape)
         for _ in range(self.samples):
-            u = np.stack([rng.random(model.shape[1:]) for rng in generators])
-            index = np.minimum((u[..., np.newaxis] >= bounds).sum(-1), last)
+            u = np.stack([rng.random(model.shape[1:]) for rng in backup.generators])
+            index = (u[..., np.newaxis] >= model.cumulative).sum(-1)
             mean += np.take_along_axis(values, index[..., np.newaxis], -1)[..., 0] / self.samples
+        exact = np.einsum("bsak,bsak->bsa", model.probabilities, values)
         return model.discount * (mean - exact)
 
 
@@ -64,9 +72,10 @@ class Bias(Errors):
 
     size: float = option(0.1, "Size of the error.", domain=FINITE, unit="return")
 
-    def of(self, model: Model, solution: Solution, v: Array, generators: Generators) -> Array:
-        sign = np.where(np.arange(model.shape[2]) % 2 == 0, 1.0, -1.0)
-        return np.broadcast_to(self.size * sign, model.shape)
+    def of(self, backup: Backup) -> Array:
+        """See the class."""
+        sign = np.where(np.arange(backup.model.shape[2]) % 2 == 0, 1.0, -1.0)
+        return np.broadcast_to(self.size * sign, backup.model.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +84,9 @@ class Adversarial(Errors):
 
     size: float = option(0.1, "Size of the error.", domain=NON_NEGATIVE, unit="return")
 
-    def of(self, model: Model, solution: Solution, v: Array, generators: Generators) -> Array:
+    def of(self, backup: Backup) -> Array:
+        """See the class."""
+        solution = backup.solution
         optimal = solution.q >= solution.v[..., np.newaxis] - 1e-12
         return np.where(optimal, -self.size, self.size)
 

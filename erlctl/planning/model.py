@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,9 +27,11 @@ class Model:
     """B problems of one shape.
 
     Attributes:
-        successors: int [B, S, A, K], the states that a pair can lead to; padded with state 0.
+        successors: int [B, S, A, K], the states that a pair can lead to; padding is the last one.
         probabilities: [B, S, A, K]; padding has 0.
-        continuing: [B, S, A, K], `probabilities` without the terminal successors, whose value is 0.
+        cumulative: [B, S, A, K - 1], sums of `probabilities` from the left, for drawing; 2 from the
+            last successor on, so that no rounding error leads into the padding.
+        continues: [B, S], 1 where the value counts, 0 in terminal states.
         rewards: [B, S, A], mean rewards.
         start: [B, S], distribution of the first state.
         discount: gamma in [0, 1).
@@ -36,7 +39,8 @@ class Model:
 
     successors: npt.NDArray[np.int64]
     probabilities: Array
-    continuing: Array
+    cumulative: Array
+    continues: Array
     rewards: Array
     start: Array
     discount: float
@@ -48,13 +52,18 @@ class Model:
         return batch, states, actions
 
     def next_values(self, v: Array) -> Array:
-        """Return v of every successor: [B, S] to [B, S, A, K]."""
-        batch = np.arange(len(v))[:, np.newaxis, np.newaxis, np.newaxis]
-        return v[batch, self.successors]
+        """Return v of every successor, 0 of terminal ones: [B, S] to [B, S, A, K]."""
+        return np.take((v * self.continues).ravel(), self.places)
+
+    @functools.cached_property
+    def places(self) -> npt.NDArray[np.int64]:
+        """`successors` in a flat [B * S], [B, S, A, K]."""
+        batch, states, _ = self.shape
+        return self.successors + states * np.arange(batch)[:, np.newaxis, np.newaxis, np.newaxis]
 
     def backup(self, v: Array) -> Array:
         """Return r + gamma P v: [B, S] to [B, S, A]."""
-        expected = np.einsum("bsak,bsak->bsa", self.continuing, self.next_values(v))
+        expected = np.einsum("bsak,bsak->bsa", self.probabilities, self.next_values(v))
         return self.rewards + self.discount * expected
 
 
@@ -79,13 +88,15 @@ def model_of(tables: Sequence[Table], discount: float) -> Model:
         raise DomainError("tables", shapes, "tables of one shape (states, actions)")
     width = max(int((table.transitions > 0).sum(-1).max()) for table in tables)
     successors, probabilities = zip(*(_successors(table, width) for table in tables), strict=True)
-    alive = [
-        np.where(table.terminal[states], 0.0, chances)
-        for table, states, chances in zip(tables, successors, probabilities, strict=True)
-    ]
+    chances = np.stack(probabilities)
+    cumulative = np.cumsum(chances, axis=-1)[..., :-1]
+    # From the last successor with weight on.
+    ended = np.cumsum(chances[..., ::-1], axis=-1)[..., ::-1][..., 1:] == 0.0
     return Model(
-        successors=np.stack(successors), probabilities=np.stack(probabilities),
-        continuing=np.stack(alive), rewards=np.stack([table.rewards for table in tables]),
+        successors=np.stack(successors), probabilities=chances,
+        cumulative=np.where(ended, 2.0, cumulative),
+        continues=np.stack([1.0 - table.terminal for table in tables]),
+        rewards=np.stack([table.rewards for table in tables]),
         start=np.stack([table.start for table in tables]), discount=discount,
     )
 
@@ -97,7 +108,7 @@ def _successors(table: Table, width: int) -> tuple[npt.NDArray[np.int64], Array]
     for s in range(states):
         for a in range(actions):
             (where,) = np.nonzero(table.transitions[s, a])
-            successors[s, a, : len(where)] = where
+            successors[s, a] = np.pad(where, (0, width - len(where)), mode="edge")
             probabilities[s, a, : len(where)] = table.transitions[s, a, where]
     return successors, probabilities
 
@@ -106,19 +117,20 @@ def evaluate(model: Model, policy: Array) -> Array:
     """Return q [B, S, A] of a policy [B, S, A] by solving (I - gamma P_pi) v = r_pi."""
     batch, states, _ = model.shape
     rewards = np.einsum("bsa,bsa->bs", policy, model.rewards)
-    weights = policy[..., np.newaxis] * model.continuing
+    alive = np.take(model.continues.ravel(), model.places)
+    weights = policy[..., np.newaxis] * model.probabilities * alive
     rows = np.arange(states)[:, np.newaxis, np.newaxis]
     if states >= _SPARSE_STATES:
         identity = sparse.identity(states, format="csr")
         v = np.empty((batch, states))
         for b in range(batch):
-            places = (np.broadcast_to(rows, weights[b].shape).ravel(), model.successors[b].ravel())
-            chain = sparse.csr_matrix((weights[b].ravel(), places), shape=(states, states))
+            pairs = (np.broadcast_to(rows, weights[b].shape).ravel(), model.successors[b].ravel())
+            chain = sparse.csr_matrix((weights[b].ravel(), pairs), shape=(states, states))
             v[b] = spsolve(identity - model.discount * chain, rewards[b])
         return model.backup(v)
     first = np.arange(batch)[:, np.newaxis, np.newaxis, np.newaxis] * states
-    places = ((first + rows) * states + model.successors).ravel()
-    chain = np.bincount(places, weights.ravel(), batch * states * states)
+    cells = ((first + rows) * states + model.successors).ravel()
+    chain = np.bincount(cells, weights.ravel(), batch * states * states)
     system = np.eye(states) - model.discount * chain.reshape(batch, states, states)
     return model.backup(np.linalg.solve(system, rewards[..., np.newaxis])[..., 0])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from erlctl.errors import DomainError
 from erlctl.planning.algorithms import Planner, Step
-from erlctl.planning.errors import Errors
+from erlctl.planning.errors import Backup, Errors
 from erlctl.planning.model import Array, Model, Solution, evaluate, solve
 from erlctl.planning.operators import OPERATORS, log_policy, log_sparsemax
 
@@ -72,9 +72,11 @@ def plan(
         raise DomainError("seeds", len(seeds), f"{model.shape[0]}, one for each problem")
     known = solve(model) if solution is None else solution
     state = initial_state(model) if state is None else state
+    generators = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
     for k in range(int(state["iteration"]) + 1, iterations + 1):
         step, before = algorithm.step(k), state
-        state = iterate(model, known, step, before, errors or Errors(), _generators(seeds, k))
+        streams = _at_iteration(generators, k)
+        state = iterate(model, known, step, before, errors or Errors(), streams)
         if on_row is not None and (k % every == 0 or k == iterations):
             on_row(_row(model, known, step, before, state, greedy))
     return state
@@ -96,7 +98,7 @@ def iterate(
     if step.gap_scale:
         gap = q - v[..., np.newaxis]
         new += step.gap_scale * (gap if step.floor is None else np.maximum(gap, step.floor))
-    error = errors.of(model, solution, v, generators)
+    error = errors.of(Backup(model, solution, v, generators))
     worst = np.abs(error).max((-2, -1))
     return {
         "iteration": state["iteration"] + 1, "q": new + error, "h": h, "log_policy": log_pi,
@@ -105,12 +107,15 @@ def iterate(
     }
 
 
-def _generators(seeds: Sequence[int], iteration: int) -> list[np.random.Generator]:
-    # A counter-based stream for each iteration: nothing of it has to be kept for going on.
-    return [
-        np.random.Generator(np.random.Philox(key=np.array([seed, iteration], np.uint64)))
-        for seed in seeds
-    ]
+def _at_iteration(
+    generators: Sequence[np.random.Generator], iteration: int
+) -> Sequence[np.random.Generator]:
+    """Move every stream to its part for one iteration: nothing has to be kept for going on."""
+    for generator in generators:
+        stream = dict(generator.bit_generator.state)
+        stream["state"]["counter"] = np.array([0, 0, 0, iteration], np.uint64)
+        generator.bit_generator.state = stream | {"buffer_pos": 4, "has_uint32": 0}
+    return generators
 
 
 def _regularised_value(step: Step, q: Array, log_pi: Array, log_previous: Array) -> Array:

@@ -20,7 +20,15 @@ from erlctl.planning.algorithms import (
     TsallisVi,
     ValueIteration,
 )
-from erlctl.planning.errors import ERRORS, Adversarial, Bias, Errors, Gaussian, SampledStates
+from erlctl.planning.errors import (
+    ERRORS,
+    Adversarial,
+    Backup,
+    Bias,
+    Errors,
+    Gaussian,
+    SampledStates,
+)
 from erlctl.planning.model import evaluate, model_of, solve
 from erlctl.planning.operators import boltzmann, log_policy, log_sparsemax, logsumexp, tsallis
 from erlctl.planning.plan import initial_state, plan
@@ -36,15 +44,16 @@ SOLUTION = solve(MODEL)
 
 def run(planner, iterations, errors=None, *, model=MODEL, seed=5, **options):
     rows = []
-    state = plan(model, planner, iterations, [seed] * model.shape[0], errors, rows.append, **options)
+    seeds = [seed] * model.shape[0]
+    state = plan(model, planner, iterations, seeds, errors, rows.append, **options)
     return state, rows
 
 
 def noise_of(seed, shape, scale=0.3):
     """The error tables that `Gaussian` draws, from their documented stream."""
     def noise(k):
-        key = np.array([seed, k], np.uint64)
-        return scale * np.random.Generator(np.random.Philox(key=key)).standard_normal(shape)
+        stream = np.random.Philox(key=seed, counter=np.array([0, 0, 0, k], np.uint64))
+        return scale * np.random.Generator(stream).standard_normal(shape)
     return noise
 
 
@@ -198,9 +207,9 @@ def test_bandit_gaps():
 class _Alternating(Errors):
     """+table, -table, +table, ...: large errors whose average vanishes."""
 
-    def of(self, model, solution, v, generators):
+    def of(self, backup):
         self.__dict__["sign"] = -self.__dict__.get("sign", -1.0)
-        return self.sign * np.random.default_rng(2).standard_normal(model.shape)
+        return self.sign * np.random.default_rng(2).standard_normal(backup.model.shape)
 
 
 def test_dpp_averages_errors_that_value_iteration_suffers():
@@ -243,7 +252,7 @@ def test_leverage_the_average_on_garnets():
 def test_continued_run_and_batched_run_equal_one_run(planner, errors):
     """Resuming changes no bit; nor does it matter what else is in the batch."""
     model = model_of([SMALL, garnet(seed=4, num_states=6, num_actions=3, branching=2)], GAMMA)
-    whole, _ = (plan(model, planner, 20, [8, 9], errors), None)
+    whole = plan(model, planner, 20, [8, 9], errors)
     half = plan(model, planner, 7, [8, 9], errors)
     continued = plan(model, planner, 20, [8, 9], errors, state=half)
     alone = plan(model_of([SMALL], GAMMA), planner, 20, [8], errors)
@@ -256,7 +265,8 @@ def test_sampled_errors_have_mean_zero_and_shrink_with_samples():
     def spread(samples):
         errors = SampledStates(samples=samples)
         draws = np.stack([
-            errors.of(MODEL, SOLUTION, SOLUTION.v, [np.random.default_rng(i)]) for i in range(400)
+            errors.of(Backup(MODEL, SOLUTION, SOLUTION.v, [np.random.default_rng(i)]))
+            for i in range(400)
         ])
         return np.abs(draws.mean(0)).max(), draws.std()
     mean, one = spread(1)
@@ -265,9 +275,9 @@ def test_sampled_errors_have_mean_zero_and_shrink_with_samples():
 
 
 def test_fixed_errors_have_their_sizes():
-    bias = Bias(size=0.2).of(MODEL, SOLUTION, SOLUTION.v, [])
+    bias = Bias(size=0.2).of(Backup(MODEL, SOLUTION, SOLUTION.v, []))
     np.testing.assert_array_equal(bias[0, 0], [0.2, -0.2, 0.2, -0.2])
-    adverse = Adversarial(size=0.2).of(MODEL, SOLUTION, SOLUTION.v, [])
+    adverse = Adversarial(size=0.2).of(Backup(MODEL, SOLUTION, SOLUTION.v, []))
     optimal = SOLUTION.q.argmax(-1)[..., np.newaxis]
     assert (np.take_along_axis(adverse, optimal, -1) == -0.2).all()
 
