@@ -32,8 +32,8 @@ from erlctl.planning.model import Model, Solution, model_of, solve
 from erlctl.planning.plan import Row, plan
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 
 class Result(NamedTuple):
