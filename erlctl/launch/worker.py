@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-from erlctl import events, spec
+from erlctl import events, registry, spec
 from erlctl.environments.host import watch
 from erlctl.errors import sentence
 from erlctl.events import (
@@ -86,6 +86,7 @@ class Job:
         fresh: Whether an existing directory is moved aside first.
         max_memory: Gigabytes that the process may hold.
         command: Command line for run.json.
+        files: Python files that register what the spec names; the user vouches for them.
     """
 
     run: str
@@ -93,6 +94,7 @@ class Job:
     fresh: bool = False
     max_memory: float | None = None
     command: Sequence[str] = ()
+    files: Sequence[str] = ()
 
 
 class Worker:
@@ -118,6 +120,7 @@ class Worker:
     def train(self, job: Job) -> Ended:
         """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
+        registry.load_files(job.files)
         run = spec.parse_run(job.run.encode(), "the parent's task")
         try:
             outcome = self._execute(
