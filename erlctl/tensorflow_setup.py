@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from erlctl.errors import ErlctlError
+
 # One thread for each operation: a pool of them makes small programs four times slower.
 SETTINGS = {
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -15,6 +17,50 @@ SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+
+
+def use_legacy_keras() -> None:
+    """Choose Keras 2 for TensorFlow, which TF-Agents is written on; cheap, imports nothing.
+
+    TensorFlow reads the variable when `tf.keras` is first used; `import erlctl` calls this.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+
+def check_keras() -> None:
+    """Refuse to go on in a process that took Keras 3 before erlctl was imported.
+
+    Raises:
+        ErlctlError: With what to do.
+    """
+    model = importlib.import_module("tensorflow").keras.Model
+    if not model.__module__.startswith("tf_keras."):
+        raise ErlctlError(
+            "TensorFlow took Keras 3 in this process before erlctl was imported; TF-Agents needs "
+            "Keras 2 (the package tf_keras)",
+            fix="start Python again and `import erlctl` before TensorFlow or Keras is used, or set "
+                "TF_USE_LEGACY_KERAS=1",
+        )
+
+
+def select_device(device: str) -> dict[str, str]:
+    """Return what a worker's environment must say for it to train on a device.
+
+    Args:
+        device: "cpu", "gpu" (what TensorFlow sees first), or "gpu:N" (that one alone).
+
+    Raises:
+        ErlctlError: It is none of these.
+    """
+    kind, _, index = device.partition(":")
+    if device == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": "-1"}
+    if kind != "gpu" or (index and not index.isdecimal()) or device.endswith(":"):
+        raise ErlctlError(f"there is no device {device!r}", fix="cpu, gpu, or gpu:0, gpu:1, ...")
+    # Without growth the first worker would take all memory of the GPU.
+    return {"TF_FORCE_GPU_ALLOW_GROWTH": "true"} | (
+        {"CUDA_VISIBLE_DEVICES": index} if index else {})
+
 
 def quieten_tensorflow() -> None:
     """Set TensorFlow's environment as a worker has it and silence banners of its libraries."""
@@ -26,11 +72,12 @@ def quieten_tensorflow() -> None:
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow as above and let XLA give the one notice that no setting silences."""
+    """Import TensorFlow as above, without the notices that no setting silences."""
     quieten_tensorflow()
-    tf = importlib.import_module("tensorflow")
-    with _unheard():
+    with _unheard():  # TensorFlow 2.21 talks before it has read the log level
+        tf = importlib.import_module("tensorflow")
         tf.function(lambda: tf.zeros(()), jit_compile=True, autograph=False)()
+    check_keras()
 
 
 @contextlib.contextmanager

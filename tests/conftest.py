@@ -12,6 +12,8 @@ os.environ.update(
 import hypothesis
 import pytest
 
+import erlctl  # noqa: F401 - chooses Keras 2 before a test module imports TensorFlow
+
 # The same examples on every machine; timing says nothing when TensorFlow compiles on first use.
 hypothesis.settings.register_profile(
     "default", derandomize=True, deadline=None, database=None, max_examples=50,
