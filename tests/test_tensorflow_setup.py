@@ -11,11 +11,6 @@ from erlctl.tensorflow_setup import select_device
 
 PROGRAM = """
 import sys
-
-import pytest
-
-from erlctl.errors import ErlctlError
-from erlctl.tensorflow_setup import select_device
 from erlctl.tensorflow_setup import start_tensorflow
 
 start_tensorflow()
