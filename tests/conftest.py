@@ -12,7 +12,10 @@ os.environ.update(
 import hypothesis
 import pytest
 
-import erlctl  # noqa: F401 - chooses Keras 2 before a test module imports TensorFlow
+# Chooses Keras 2 before a test module imports TensorFlow.
+from erlctl.environments.host.packages import revive_numpy_names
+
+revive_numpy_names()  # the oracles step gym's environments themselves
 
 # The same examples on every machine; timing says nothing when TensorFlow compiles on first use.
 hypothesis.settings.register_profile(
