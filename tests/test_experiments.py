@@ -14,7 +14,8 @@ IDS = [str(path.relative_to(FOLDER)) for path in FILES]
 
 # What the experiment is there to show, or what the original repository did.
 INTENDED_WARNINGS = {
-    "dpp_divergence.yaml": "fall without end", "cartpole_family.yaml": "neither DPP",
+    "dpp_divergence.yaml": ("fall without end",),
+    "cartpole_family.yaml": ("neither DPP", "counts as a whole iteration k"),
 }
 
 
@@ -22,8 +23,8 @@ INTENDED_WARNINGS = {
 def test_experiment_is_a_valid_spec_without_unintended_warnings(path):
     experiment = load(path)
     assert experiment.runs
-    intended = INTENDED_WARNINGS.get(path.name)
-    assert not [text for text in experiment.warnings if not intended or intended not in text]
+    intended = INTENDED_WARNINGS.get(path.name, ())
+    assert not [text for text in experiment.warnings if not any(i in text for i in intended)]
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

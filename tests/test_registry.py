@@ -76,6 +76,7 @@ class _Point:
 def _install(monkeypatch, load):
     monkeypatch.setattr(metadata, "entry_points", lambda group: [_Point(load)])
     registry._discover.cache_clear()
+    registry.load_plugins.cache_clear()
 
 
 def test_a_plug_in_registers_its_own(monkeypatch):

@@ -39,12 +39,8 @@ class ActorCriticAgent(Agent):
     figure_names = (*Agent.figure_names, "temperature")
 
     def __init__(
-        self,
-        context: AgentContext,
-        critics: Sequence[network_lib.Network],
-        actor: network_lib.Network,
-        *,
-        has_temperature_learner: bool,
+        self, context: AgentContext, critics: Sequence[network_lib.Network],
+        actor: network_lib.Network, *, has_temperature_learner: bool,
     ) -> None:
         algorithm = context.algorithm
         self._bonus = algorithm.bonus()

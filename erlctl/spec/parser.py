@@ -18,6 +18,7 @@ from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, Where
 SAVE_AS = "save it as UTF-8 text"
 MAX_DEPTH = 32
 MAX_NODES = 20_000
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep; no spec needs that"
 SKELETON = "name: my-experiment, environment: {id: CartPole-v1}, agent: {algorithm: dqn}"
 
 # libyaml where PyYAML was built with it: ten times faster, same events.
@@ -130,6 +131,8 @@ class _Builder:
         line = lines[mark.line] if mark.line < len(lines) else ""
         context = error.context or ""
         in_flow = [start for start, _, _ in self._open if start.flow_style]
+        if "nesting depth" in (error.problem or ""):  # libyaml has a limit of its own
+            return self._where(mark).problem("", _TOO_DEEP)
         if "\t" in line[: mark.column + 1] and not line[: mark.column].strip():
             return self._where(mark).problem(
                 "", "a tab is used for indentation; YAML wants spaces")
@@ -163,7 +166,7 @@ class _Builder:
             self._refuse(event.start_mark, f"the tag {event.tag} is not allowed in a spec; remove "
                          "it: types follow from the key")
         if len(self._open) >= MAX_DEPTH:
-            self._refuse(event.start_mark, f"nested more than {MAX_DEPTH} deep; no spec needs that")
+            self._refuse(event.start_mark, _TOO_DEEP)
         if self._num_nodes > MAX_NODES:
             self._refuse(event.start_mark, f"more than {MAX_NODES} values; no spec needs that")
 

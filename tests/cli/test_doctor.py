@@ -41,8 +41,8 @@ def test_this_installation_has_no_problem(runs_dir):
 @pytest.mark.parametrize(
     ("distribution", "version", "fix"),
     [
-        ("tensorflow", "2.15.1", "'tensorflow<2.22,>=2.20'"),
-        ("tf_keras", "2.15.0", "'tf_keras<2.22,>=2.20'"),
+        ("tensorflow", "2.15.1", "tensorflow~=2.20.0"),
+        ("tf_keras", "2.15.0", "tf_keras~=2.20.1"),
         ("setuptools", "82.0.0", "'setuptools<81'"),
         ("gym", "0.26.2", "gym==0.23.0"),
         ("tf-agents", "0.17.0", "tf-agents==0.19.0"),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from erlctl.analysis.labels import WIDTH, labels, shared
+from erlctl.analysis.labels import WIDTH, cut, labels, shared
 from erlctl.errors import ErlctlError
 
 if TYPE_CHECKING:
@@ -262,8 +262,10 @@ class Sheet:
     def heading(self, panel: Any, text: str) -> None:
         """Write the title of a panel, broken where it is wider than the panel."""
         characters = max(12, int(self.panel_inches * 72 / (self.look.font * 1.05 * 0.55)))
-        lines = textwrap.wrap(text.replace("/", "/ "), characters, break_long_words=False,
-                              break_on_hyphens=False)
+        # A foreign name may be of any length: what is beyond three lines would leave no panel.
+        text = textwrap.shorten(text, 3 * characters, placeholder=" ...") if " " in text else (
+            cut({text: text}, 3 * characters)[text])
+        lines = textwrap.wrap(text.replace("/", "/ "), characters, break_on_hyphens=False)
         panel.set_title("\n".join(lines).replace("/ ", "/"))
 
     def finish(self, *, title: str, caption: str, rows: bool = False) -> Figure:

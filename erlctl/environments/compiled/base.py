@@ -27,6 +27,9 @@ from tf_agents.environments import tf_environment
 from tf_agents.trajectories import time_step as ts
 
 from erlctl.errors import DomainError
+from erlctl.tensorflow_setup import check_keras
+
+check_keras()
 
 State = dict[str, tf.Tensor]
 Specs = Mapping[str, tf.TensorSpec]

@@ -28,8 +28,10 @@ def _installed(monkeypatch):
     monkeypatch.setattr(registry, "_entries", entries)
     monkeypatch.syspath_prepend(str(PACKAGE))
     registry._discover.cache_clear()
+    registry.load_plugins.cache_clear()
     yield
     registry._discover.cache_clear()
+    registry.load_plugins.cache_clear()
     sys.modules.pop("their_dqn", None)
 
 
