@@ -7,7 +7,6 @@ import math
 from erlctl.callbacks.base import Callback, RunInfo
 from erlctl.errors import DomainError
 from erlctl.events import Evaluated
-from erlctl.runs.summary import evaluation_means
 
 
 class EarlyStopping(Callback):
@@ -45,6 +44,8 @@ class EarlyStopping(Callback):
 
     def on_start(self, run: RunInfo, step: int) -> None:
         """Count the evaluations of earlier attempts."""
+        from erlctl.runs.summary import evaluation_means  # NumPy: not for the command's help
+
         self._best, self._waited = -math.inf, 0
         steps, returns, _ = evaluation_means(run.paths)
         for at, value in zip(steps, returns, strict=True):
@@ -53,6 +54,7 @@ class EarlyStopping(Callback):
 
     def on_evaluation(self, run: RunInfo, event: Evaluated) -> str | None:
         """Return why to stop."""
+        del run
         self._count(event.return_mean)
         if event.step < self._min_steps:
             return None

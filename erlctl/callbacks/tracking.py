@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from erlctl.callbacks.base import Callback, RunInfo
 from erlctl.errors import ErlctlError
 from erlctl.events import Evaluated, Outcome, Saved
 from erlctl.runs.layout import read_run_json
-from erlctl.runs.tables import read_table
 from erlctl.spec.canonical import plain
 
 Config = dict[str, str | int | float | bool | None]
@@ -58,12 +56,14 @@ class Tracker(Callback):
 
     def on_evaluation(self, run: RunInfo, event: Evaluated) -> None:
         """Send an evaluation."""
+        del run
         self.log({"evaluation/return_mean": event.return_mean,
                   "evaluation/return_std": event.return_std,
                   "evaluation/length_mean": event.length_mean}, event.step)
 
     def on_checkpoint(self, run: RunInfo, event: Saved) -> None:
         """Send the rows of progress.csv since the last time."""
+        del event
         self._tell_progress(run)
 
     def on_end(self, run: RunInfo, outcome: Outcome) -> None:
@@ -72,6 +72,8 @@ class Tracker(Callback):
         self.finish(outcome)
 
     def _tell_progress(self, run: RunInfo) -> None:
+        from erlctl.runs.tables import read_table  # NumPy: not for the command's help
+
         columns = read_table(run.paths.progress).columns
         for index, step in enumerate(columns.get("step", ())):
             if step > self._told:

@@ -14,7 +14,8 @@ from erlctl import spec
 from erlctl.cli import options, trust
 from erlctl.errors import DamagedError, ErlctlError, SomeRunsFailedError
 
-_COLUMNS = ("run", "environment", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max", "length_mean")
+_COLUMNS = ("run", "environment", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max",
+            "length_mean")
 
 
 class _Checkpoint(click.ParamType):

@@ -21,7 +21,7 @@ class InMemory(str):
         text: YAML.
     """
 
-    __slots__ = ("text",)
+    text: str
 
     def __new__(cls, name: str, text: str) -> InMemory:
         """Return the name; its text goes with it."""
