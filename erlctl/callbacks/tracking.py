@@ -24,7 +24,7 @@ def require(package: str, extra: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         raise ErlctlError(f"the package {package} is not installed",
-                          fix=f"pip install -c constraints.txt 'erlctl[{extra}]'")
+                          fix=f"pip install 'erlctl[{extra}]'")
 
 
 class Tracker(Callback):

@@ -120,15 +120,13 @@ class _Play:
     trusted: tuple[str, ...]
 
     def spec_of(self, paths: Any) -> Any:
-        """Return the run's spec, or one with the environment that was asked for."""
+        """Return the spec with the environment that was asked for, None for the run's own."""
+        if self.environment_id is None and not self.keywords:
+            return None
         from erlctl.runs.evaluate import elsewhere
 
         run = spec.load_run(paths.spec)
-        if self.environment_id is None and not self.keywords:
-            return run
-        changed = elsewhere(run, self.environment_id, self.keywords, self.trusted)
-        trust.require([changed.environment], self.trusted)
-        return changed
+        return elsewhere(run, self.environment_id, self.keywords, self.trusted)
 
 
 def _play_all(
@@ -179,7 +177,7 @@ def _row(paths: Any, result: Any, play: _Play) -> dict[str, Any]:
 def _draw(player: Any, paths: Any, run: Any, play: _Play, video: Path) -> None:
     from erlctl.environments import rendering
 
-    _, program, _ = player.load(paths, play.checkpoint, run)
+    run, program, _ = player.load(paths, play.checkpoint, run)
     film = program.film(seed=play.seed, policy=play.policy)
     name, arguments = run.environment.id, run.environment.kwargs
     if film.states:

@@ -12,7 +12,7 @@ import numpy as np
 from erlctl import spec
 from erlctl.environments.space import Spaces
 from erlctl.errors import ErlctlError, SpecError
-from erlctl.experiment import load_all, look_at
+from erlctl.experiment import load_all, look_at, trust
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import EnvironmentSection, RunSpec
@@ -112,6 +112,7 @@ def elsewhere(
     text = spec.dump(dataclasses.replace(run, environment=section))
     overrides = [f"environment.kwargs.{keyword}" for keyword in keywords]
     name = "--env" if environment_id is not None else "--env-kwarg"
+    trust.require([section], trusted)
     try:
         (experiment,) = load_all([InMemory(name, text)], overrides, trusted=trusted)
     except SpecError as error:
