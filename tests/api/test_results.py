@@ -97,7 +97,9 @@ def test_a_notebook_shows_every_cell_of_the_tables(runs):
 def test_text_of_others_is_no_html():
     from erlctl.api.comparing import _html
 
-    page = _html("**a \\<b\\>**\n\n| x\\|y | n |\n| --- | ---: |\n| \\<script\\> | 1 |\n\n- l \\& m")
+    page = _html(
+        "**a \\<b\\>**\n\n| x\\|y | n |\n| --- | ---: |\n| \\<script\\> | 1 |\n\n- l \\& m"
+    )
     assert "<script>" not in page
     assert "<th style=\"text-align: left\">x|y</th>" in page
     assert "<td style=\"text-align: right\">1</td>" in page

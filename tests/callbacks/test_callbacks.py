@@ -110,7 +110,8 @@ def test_early_stopping_of_a_resumed_run_counts_what_was_before(watched):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"patience": 0}, "patience"), ({"patience": True}, "patience"), ({"min_delta": -1}, "min_delt"),
+    ({"patience": 0}, "patience"), ({"patience": True}, "patience"),
+    ({"min_delta": -1}, "min_delta"),
     ({"threshold": "high"}, "threshold"), ({"min_steps": 1.5}, "min_steps"),
     ({"patience": None}, "given where there is no threshold"),
 ])
@@ -173,6 +174,6 @@ def test_foreign_code_needs_a_word_and_ours_none():
     ("/nowhere/x.py:X", "No such file"),
 ])
 def test_a_callback_that_cannot_be_made_says_why(text, words):
-    with pytest.raises(ErlctlError, match="^callback ") as caught:
+    with pytest.raises(ErlctlError, match=r"^callback ") as caught:
         make(Reference.parse(text))
     assert words in str(caught.value)

@@ -18,10 +18,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of packages that are not ou
 
 def rows_of(paths) -> dict[str, dict[int, float]]:
     """Return what a tracker must hold: name -> {step: value}."""
-    evaluations, progress = read_table(paths.evaluations).columns, read_table(paths.progress).columns
+    evaluations = read_table(paths.evaluations).columns
+    progress = read_table(paths.progress).columns
     expected = {
-        f"training/{name}": {int(step): value for step, value in zip(progress["step"], values)
-                             if np.isfinite(value)}
+        f"training/{name}": {
+            int(step): value for step, value in zip(progress["step"], values, strict=True)
+            if np.isfinite(value)}
         for name, values in progress.items() if name != "step"
     }
     expected["evaluation/return_mean"] = {
@@ -45,8 +47,11 @@ class FakeWandb:
     def init(self, **options):
         self.inits.append(options)
         return SimpleNamespace(
-            log=self.rows.append, summary={}, finish=lambda exit_code: self.codes.append(exit_code),
+            log=self.rows.append, summary={}, finish=self.finish,
             define_metric=lambda name, step_metric=None: self.axes.append((name, step_metric)))
+
+    def finish(self, exit_code):
+        self.codes.append(exit_code)
 
 
 def test_wandb_is_told_every_row_once(watched, monkeypatch):

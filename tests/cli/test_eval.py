@@ -36,7 +36,8 @@ def test_f37_a_film_that_cannot_be_drawn_costs_no_evaluation(tmp_path, monkeypat
 
         def play(self, *args, **kwargs):
             run = SimpleNamespace(environment=SimpleNamespace(id="CartPole-v1"))
-            return SimpleNamespace(run=run, step=5, returns=np.array([1.0, 3.0]), lengths=np.array([1, 3]))
+            returns, lengths = np.array([1.0, 3.0]), np.array([1, 3])
+            return SimpleNamespace(run=run, step=5, returns=returns, lengths=lengths)
 
     def draw(*args):
         raise error
