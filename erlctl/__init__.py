@@ -13,8 +13,13 @@ See `erlctl.api`; importing this package imports nothing heavy.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from erlctl.tensorflow_setup import use_legacy_keras
+
 __version__ = "0.1.0"
 __all__ = ["compare", "load", "load_policy", "train"]
+
+# Before anything imports TensorFlow.
+use_legacy_keras()
 
 if TYPE_CHECKING:
     from erlctl.api import compare, load, load_policy, train

@@ -74,6 +74,11 @@ def all_of(kind: str) -> Mapping[str, type[Options]]:
     return MappingProxyType(dict(sorted(_entries[kind].items())))
 
 
+def is_file(trusted: str) -> bool:
+    """Return whether an argument of `--trust` names a file and not a module."""
+    return trusted.endswith(".py")
+
+
 def load_files(paths: Iterable[str | Path]) -> None:
     """Run Python files that register entries, each once; the caller vouches for them.
 
@@ -107,6 +112,16 @@ def _discover(kind: str) -> None:
     package = importlib.import_module(_FOLDERS[kind])
     for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
         importlib.import_module(f"{_FOLDERS[kind]}.{module.name}")
+    load_plugins(kind)
+
+
+@functools.cache
+def load_plugins(kind: str) -> None:
+    """Load the entry points of the group `erlctl.<kind>s`, once.
+
+    Raises:
+        ErlctlError: One cannot be loaded; names it.
+    """
     for point in metadata.entry_points(group=f"erlctl.{kind}s"):
         try:
             point.load()

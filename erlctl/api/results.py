@@ -186,5 +186,5 @@ def _pandas() -> Any:
     except ImportError as error:
         raise ErlctlError(
             "tables of runs are given as pandas.DataFrame, and pandas is not installed",
-            fix="pip install -c constraints.txt 'erlctl[pandas]'",
+            fix="pip install 'erlctl[pandas]'",
         ) from error

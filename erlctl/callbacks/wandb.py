@@ -38,7 +38,7 @@ class Wandb(Tracker):
         self._run = wandb.init(
             project=self._project or run.spec.name, entity=self._entity, mode=self._mode,
             dir=self._folder, id=run_id, resume="allow", name=run.label, group=run.spec.variant,
-            config=config, reinit=True,
+            config=config,
         )
         # wandb's own step only rises; rows of progress come after the evaluations between them.
         self._run.define_metric("step")

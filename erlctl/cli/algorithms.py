@@ -9,21 +9,23 @@ from typing import Any
 import click
 
 from erlctl import registry
-from erlctl.cli import options
+from erlctl.cli import options, trust
 from erlctl.experiment.fields import facts_of, one_line
 from erlctl.fields import Options
 
 
 @click.command()
 @click.argument("name", required=False)
+@trust.trust_option
 @options.format_option()
-def algorithms(name: str | None, fmt: str) -> None:
+def algorithms(name: str | None, trusted: tuple[str, ...], fmt: str) -> None:
     """List the algorithms, or explain NAME: equation, fields, source, relations.
 
     \b
     Example:
       erlctl algorithms munchausen_dqn
     """
+    del trusted  # files are loaded already
     if name is None:
         entries = registry.all_of("algorithm").items()
         options.echo_rows(

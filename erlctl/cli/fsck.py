@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import click
 
-from erlctl.cli import options
+from erlctl.cli import options, trust
 from erlctl.errors import DamagedError, ErlctlError
 
 
 @click.command()
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True)
+@trust.trust_option
 @options.format_option()
-def fsck(paths: tuple[str, ...], fmt: str) -> None:
+def fsck(paths: tuple[str, ...], trusted: tuple[str, ...], fmt: str) -> None:
     """Check each RUN for damage and say what fixes it; exits with 5 if data were lost.
 
     RUN is a run, a variant, an experiment, a runs directory or a glob.
     """
+    del trusted  # files are loaded already
     from erlctl.runs.fsck import check
     from erlctl.runs.layout import find_runs
 

@@ -37,7 +37,8 @@ class CompiledEntry:
         reward_threshold: Mean return that counts as solved, or None where nobody defined one.
         observation: An observation, by the keyword arguments.
         action: An action, by the keyword arguments.
-        drawing: How a frame is drawn: by "gym", as "channels" or as the "states" of a table.
+        drawing: How a frame is drawn: by "gym", as "channels", as the "states" of a table,
+            or "": not at all.
         source: Where the dynamics come from.
         doc: One line about the task.
     """
@@ -50,9 +51,9 @@ class CompiledEntry:
     reward_threshold: float | None = None
     observation: Callable[[Any], Space]
     action: Callable[[Any], Space]
-    drawing: str
     source: str
     doc: str
+    drawing: str = ""
     aliases: tuple[str, ...] = ()
 
     def spaces(self, keywords: Keywords | None = None) -> Spaces:

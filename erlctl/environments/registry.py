@@ -1,26 +1,69 @@
-"""The compiled environments by id; listing and checking them needs no TensorFlow."""
+"""The compiled environments by id; listing and checking them needs no TensorFlow.
+
+Another package adds its own through the entry-point group `erlctl.environments`, a plain file by
+`--trust FILE`: both call `register` with a `catalogue.CompiledEntry`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from erlctl.environments import catalogue
 from erlctl.environments.catalogue import CompiledEntry, Keywords
-from erlctl.errors import UnknownNameError
+from erlctl.errors import ErlctlError, UnknownNameError
+from erlctl.registry import load_plugins
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from erlctl.environments.compiled.base import CompiledEnvironment
 
-COMPILED: Mapping[str, CompiledEntry] = MappingProxyType(
-    {entry.id: entry for entry in catalogue.ENTRIES}
-)
-_ALIASES = {alias: entry.id for entry in catalogue.ENTRIES for alias in entry.aliases}
+_entries: dict[str, CompiledEntry] = {entry.id: entry for entry in catalogue.ENTRIES}
+
+
+class _Compiled(Mapping[str, CompiledEntry]):
+    """Id -> entry, plug-ins included; aliases are found too, but not listed."""
+
+    def __getitem__(self, environment_id: str) -> CompiledEntry:
+        load_plugins("environment")
+        if environment_id in _entries:
+            return _entries[environment_id]
+        for entry in _entries.values():
+            if environment_id in entry.aliases:
+                return entry
+        raise KeyError(environment_id)
+
+    def __iter__(self) -> Iterator[str]:
+        load_plugins("environment")
+        return iter(_entries)
+
+    def __len__(self) -> int:
+        load_plugins("environment")
+        return len(_entries)
+
+
+COMPILED: Mapping[str, CompiledEntry] = _Compiled()
+
+
+def register(entry: CompiledEntry) -> CompiledEntry:
+    """Make a compiled environment selectable by its id and aliases.
+
+    Raises:
+        ErlctlError: One of these names is taken.
+    """
+    for name in (entry.id, *entry.aliases):
+        for other in _entries.values():
+            if name in (other.id, *other.aliases) and other != entry:
+                raise ErlctlError(
+                    f"environment {name!r} is registered twice: {other.module}.{other.class_name} "
+                    f"and {entry.module}.{entry.class_name}",
+                    fix="rename one of them or uninstall the package that brings it",
+                )
+    _entries[entry.id] = entry
+    return entry
 
 
 def find(environment_id: str) -> CompiledEntry:
@@ -29,7 +72,7 @@ def find(environment_id: str) -> CompiledEntry:
     Raises:
         UnknownNameError: No compiled environment has this id; names the nearest one.
     """
-    entry = COMPILED.get(_ALIASES.get(environment_id, environment_id))
+    entry = COMPILED.get(environment_id)
     if entry is None:
         raise UnknownNameError("environment", environment_id, COMPILED)
     return entry

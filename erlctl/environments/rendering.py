@@ -53,12 +53,14 @@ def render_frame(
     entry = registry.find(environment_id)
     own = {name.removeprefix("state/"): value for name, value in state.items()}
     given = tuple(sorted((arguments or {}).items()))
+    if entry.drawing not in _DRAWINGS:
+        raise ErlctlError(f"{entry.id} draws no pictures")
     return _DRAWINGS[entry.drawing](entry.id, own, given)
 
 
 def frames_per_second(environment_id: str) -> int:
     """Return the speed at which a film of the environment is easy to follow."""
-    return _FPS[registry.find(environment_id).drawing]
+    return _FPS.get(registry.find(environment_id).drawing, _FPS["gym"])
 
 
 def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> int:

@@ -48,7 +48,7 @@ class Batch:
         fail_fast: Whether the first failed or diverged run stops the others.
         max_seconds: Time budget from `started`; then every run checkpoints and the batch ends (75).
         max_memory: Gigabytes that one run may hold; beyond, it checkpoints and fails.
-        trusted: Modules that specs may import environments from.
+        trusted: Modules that specs may import environments from, and files that register entries.
         callbacks: Made anew for each run, in the process that trains it.
         command: The command line, recorded in run.json.
         started: When the command began, on the clock of `time.monotonic`.
@@ -75,7 +75,9 @@ class Batch:
         """Return what a process that trains runs needs for one of them."""
         return Job(run=spec.dump(planned.run), runs_dir=str(self.runs_dir.absolute()),
                    fresh=self.fresh, max_memory=self.max_memory, command=list(self.command),
-                   callbacks=[asdict(callback) for callback in self.callbacks])
+                   callbacks=[asdict(callback) for callback in self.callbacks],
+                   files=[str(Path(name).resolve()) for name in self.trusted
+                          if registry.is_file(name)])
 
 
 class Launcher(Options, abc.ABC):

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-from erlctl import events, spec
+from erlctl import events, registry, spec
 from erlctl.callbacks.base import RunInfo
 from erlctl.callbacks.calls import Calls
 from erlctl.callbacks.reference import Reference, make
@@ -89,6 +89,7 @@ class Job:
         fresh: Whether an existing directory is moved aside first.
         max_memory: Gigabytes that the process may hold.
         command: Command line for run.json.
+        files: Python files that register what the spec names; the user vouches for them.
         callbacks: What `callbacks.reference.Reference` takes, of each.
     """
 
@@ -97,6 +98,7 @@ class Job:
     fresh: bool = False
     max_memory: float | None = None
     command: Sequence[str] = ()
+    files: Sequence[str] = ()
     callbacks: Sequence[Mapping[str, Any]] = ()
 
 
@@ -123,6 +125,7 @@ class Worker:
     def train(self, job: Job) -> Ended:
         """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
+        registry.load_files(job.files)
         run = spec.parse_run(job.run.encode(), "the parent's task")
         runs_dir = Path(job.runs_dir)
         calls = Calls([], about := RunInfo(run, RunPaths.of(runs_dir, run)))

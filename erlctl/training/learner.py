@@ -61,6 +61,9 @@ class Learner:
         self.run, self.generators = run, generators
         self.is_xla = run.training.compile == "xla"
         self.clock = tf.Variable(0, dtype=tf.int64, trainable=False)
+        # Keras numbers layers over the whole process and the names go into the exported policy:
+        # its bytes must not depend on which programs were built before.
+        tf.keras.backend.reset_uids()
         self.agent: Any = build_agent(
             AgentContext(
                 algorithm=run.agent, time_step_spec=time_step_spec, action_spec=action_spec,

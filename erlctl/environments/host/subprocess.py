@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import struct
 import subprocess
 import sys
 import time
@@ -16,11 +17,11 @@ import numpy as np
 
 from erlctl.environments.host.base import HostStep, VectorEnvironment
 from erlctl.environments.host.spaces import ActionSpace, ObservationSpace
-from erlctl.environments.host.worker import HEADER
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.spec.canonical import plain
 from erlctl.spec.schema import EnvironmentSection
 
+HEADER = struct.Struct("<cI")  # of a message, see `worker`
 _START_SECONDS = 300.0  # importing and making environments may take long
 _GRACE_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0

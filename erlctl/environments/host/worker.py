@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from erlctl.environments.host.base import HostStep, VectorEnvironment
+from erlctl.environments.host.make import make_inline
+from erlctl.environments.host.subprocess import HEADER
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.options.wrappers import Wrappers
 from erlctl.spec.schema import EnvironmentSection
-
-HEADER = struct.Struct("<cI")
 
 
 def send(file: BinaryIO, kind: bytes, body: bytes) -> None:
@@ -56,8 +55,6 @@ def main() -> None:
     wrappers = Wrappers(**task["section"].pop("wrappers"))
     section = EnvironmentSection(**task["section"], wrappers=wrappers)
     try:
-        from erlctl.environments.host.make import make_inline
-
         vector = make_inline(section, task["num_envs"])
         send(answers, b"I", json.dumps(describe(vector)).encode())
         _serve(vector, requests, answers)
