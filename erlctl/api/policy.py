@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from erlctl import spec
+from erlctl import registry, spec
 from erlctl.errors import DomainError, ErlctlError
 from erlctl.experiment.trust import require
 from erlctl.runs.evaluate import Player, Which
@@ -113,7 +113,7 @@ def load_policy(
         run: Run directory.
         checkpoint: "best" (of its evaluations), "latest", or a step.
         seed: Of the random actions of `deterministic=False`.
-        trusted: Modules that the environment may come from.
+        trusted: Modules that the environment may come from, and files that register entries.
 
     Raises:
         ErlctlError: It is no run, or there is no such checkpoint.
@@ -126,6 +126,7 @@ def load_policy(
         raise DomainError("run", str(run), f"one run; there are {len(found.runs)} below it",
                           fix=f"for example {found.runs[0].root}")
     paths: RunPaths = found.runs[0]
+    registry.load_files([name for name in trusted if registry.is_file(name)])
     require([spec.load_run(paths.spec).environment], trusted)
     from erlctl.tensorflow_setup import quieten_tensorflow
 

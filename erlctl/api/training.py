@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from erlctl import registry
 from erlctl.callbacks.reference import Reference
 from erlctl.errors import DomainError, Problem, SpecError
 from erlctl.events import OnEvent, RunResult, StopReason
@@ -97,7 +98,8 @@ def train(
         callbacks: Classes of `erlctl.callbacks.Callback` in a module, `functools.partial` of them
             with keyword arguments, or texts as for `--callback`. Each run makes its own, in the
             process that trains it.
-        trusted: Modules and files whose code may be run; a class that is given is trusted.
+        trusted: Modules and files whose code may be run, as `--trust`; a class that is given is
+            trusted.
         on_event: Called here, in this thread, with every event of `erlctl.events`.
         quiet: Whether nothing is shown: neither progress nor warnings.
 
@@ -113,6 +115,7 @@ def train(
         raise DomainError("thread", threading.current_thread().name,
                           "the main thread: training takes the process's signals")
     say = _silent if quiet else _say
+    registry.load_files([name for name in trusted if registry.is_file(name)])
     experiment = _experiment(spec, _texts(overrides), seeds, trusted)
     for warning in experiment.warnings:
         say(f"{experiment.source}: warning: {warning}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from erlctl.callbacks.base import Callback
 from erlctl.errors import DomainError, ErlctlError
 from erlctl.experiment.trust import is_trusted_module
+from erlctl.registry import is_file, load_file
 from erlctl.spec.nodes import resolve
 
 FORM = "module:object or file.py:object, with arguments as in module:object,key=value"
@@ -40,7 +40,7 @@ class Reference:
     @property
     def is_file(self) -> bool:
         """Whether the code is in a file that is named by its path."""
-        return self.module.endswith(".py")
+        return is_file(self.module)
 
     def __str__(self) -> str:
         return ",".join([self.target, *(f"{key}={value}" for key, value in self.options.items())])
@@ -57,7 +57,7 @@ class Reference:
         pairs = [item.partition("=") for item in items]
         if not module or not name or not all(key and equals for key, equals, _ in pairs):
             raise DomainError("callback", text, FORM)
-        if module.endswith(".py"):  # the process that trains may be somewhere else
+        if is_file(module):  # the process that trains may be somewhere else
             target = f"{Path(module).resolve()}:{name}"
         return cls(target, {key.strip(): resolve(value) for key, _, value in pairs})
 
@@ -131,15 +131,9 @@ def make(reference: Reference) -> Callback:
 
 
 def _module(reference: Reference) -> Any:
-    if not reference.is_file:
-        # Home-made modules lie beside the spec; last, so that they hide nothing that is installed.
-        if (folder := str(Path.cwd())) not in sys.path:
-            sys.path.append(folder)
-        return importlib.import_module(reference.module)
-    path = Path(reference.module)
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None, "a .py file always has a loader"
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    if reference.is_file:
+        return load_file(reference.module)
+    # Home-made modules lie beside the spec; last, so that they hide nothing that is installed.
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module(reference.module)
