@@ -22,13 +22,14 @@ class StopReason:
     """Why a run or a batch is to stop before its end.
 
     Attributes:
-        cause: A signal arrived, the time budget is used up, the process holds too much memory, or
-            another run failed under `--fail-fast`.
+        cause: A signal arrived, the time budget is used up, the process holds too much memory,
+            another run failed under `--fail-fast`, or a callback asks for the end, which makes the
+            run complete.
         signum: The signal, where it was one.
         message: One sentence for people, "" where the cause says it all.
     """
 
-    cause: Literal["signal", "time_budget", "memory_limit", "fail_fast"]
+    cause: Literal["signal", "time_budget", "memory_limit", "fail_fast", "callback"]
     signum: int | None = None
     message: str = ""
 

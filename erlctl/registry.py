@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TypeVar
 
 from erlctl.errors import ErlctlError, UnknownNameError
@@ -86,10 +86,20 @@ def load_files(paths: Iterable[str | Path]) -> None:
         ErlctlError: One cannot be read or raises; names it.
     """
     for path in paths:
-        resolved = Path(path).resolve()
-        name = f"erlctl_file_{hashlib.sha256(str(resolved).encode()).hexdigest()[:16]}"
-        if name not in sys.modules:
-            _run_file(resolved, name)
+        load_file(path)
+
+
+def load_file(path: str | Path) -> ModuleType:
+    """Run a Python file once and return its module; the caller vouches for it.
+
+    Raises:
+        ErlctlError: It cannot be read or raises; names it.
+    """
+    resolved = Path(path).resolve()
+    name = f"erlctl_file_{hashlib.sha256(str(resolved).encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        _run_file(resolved, name)
+    return sys.modules[name]
 
 
 def _run_file(path: Path, name: str) -> None:

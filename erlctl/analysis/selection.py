@@ -12,7 +12,9 @@ from erlctl.analysis.data import Run
 from erlctl.analysis.load import Loaded
 from erlctl.analysis.numbers import natural
 from erlctl.errors import DomainError, ErlctlError
+from erlctl.spec.canonical import dump
 from erlctl.spec.nodes import resolve
+from erlctl.spec.schema import RunSpec
 
 _MAX_NAMED = 20
 
@@ -46,10 +48,13 @@ class Selection:
 
     def matches(self, run: Run) -> bool:
         """Whether a run meets all conditions; a run without a spec meets none about it."""
+        return self._accepts(run.variant, run.spec_text if self.conditions else "")
+
+    def _accepts(self, variant: str, spec_text: str) -> bool:
         is_named = not self.variants or any(
-            fnmatch.fnmatchcase(run.variant, pattern) for pattern in self.variants
+            fnmatch.fnmatchcase(variant, pattern) for pattern in self.variants
         )
-        fields = specs.parse(run.spec_text) if self.conditions else {}
+        fields = specs.parse(spec_text) if self.conditions else {}
         return is_named and all(
             path in fields and _means(fields[path], value) for path, value in self.conditions
         )
@@ -61,15 +66,34 @@ class Selection:
             ErlctlError: None does; the message names the variants that there are.
         """
         runs = [run for run in loaded.runs if self.matches(run)]
-        if runs:
-            return Loaded(runs, loaded.skipped)
-        names = sorted({run.variant for run in loaded.runs}, key=natural)
-        more = f", ... ({len(names)} in all)" if len(names) > _MAX_NAMED else ""
-        raise ErlctlError(
-            f"none of the {len(loaded.runs)} runs is selected by --variant and --where; "
-            f"variants: {', '.join(names[:_MAX_NAMED])}{more}",
-            fix="`erlctl compare` shows where the specs differ, `erlctl show RUN` shows one",
-        )
+        if not runs:
+            raise _nothing([run.variant for run in loaded.runs])
+        return Loaded(runs, loaded.skipped)
+
+    def of_specs(self, runs: Sequence[RunSpec]) -> list[RunSpec]:
+        """Return those of the runs to be trained that meet the conditions.
+
+        Raises:
+            ErlctlError: None does; the message names the variants that there are.
+        """
+        accepted: dict[tuple[str, str], bool] = {}  # the seeds of a variant share the rest
+        for run in runs:
+            if (run.name, run.variant) not in accepted:
+                accepted[run.name, run.variant] = self._accepts(run.variant, dump(run))
+        chosen = [run for run in runs if accepted[run.name, run.variant]]
+        if not chosen:
+            raise _nothing([run.variant for run in runs])
+        return chosen
+
+
+def _nothing(variants: Sequence[str]) -> ErlctlError:
+    names = sorted(set(variants), key=natural)
+    more = f", ... ({len(names)} in all)" if len(names) > _MAX_NAMED else ""
+    return ErlctlError(
+        f"none of the {len(variants)} runs is selected by --variant and --where; "
+        f"variants: {', '.join(names[:_MAX_NAMED])}{more}",
+        fix="`erlctl compare` shows where the specs differ, `erlctl show RUN` shows one",
+    )
 
 
 def _means(found: object, value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from erlctl import spec
 from erlctl.cli import options, trust
 from erlctl.errors import DamagedError, ErlctlError, SomeRunsFailedError
 
-_COLUMNS = ("run", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max", "length_mean")
+_COLUMNS = ("run", "environment", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max",
+            "length_mean")
 
 
 class _Checkpoint(click.ParamType):
@@ -39,11 +41,16 @@ class _Checkpoint(click.ParamType):
               help="Seed of the episodes; no training run sees these.")
 @click.option("--video", type=click.Path(dir_okay=False, path_type=Path),
               help="Draw one episode to this .gif or .mp4 file; for a single run.")
+@click.option("--env", "environment_id", metavar="ID",
+              help="Play another environment with the same spaces, without the run's env kwargs.")
+@click.option("--env-kwarg", "keywords", metavar="KEY=VALUE", multiple=True,
+              help="Argument of the environment in place of the run's; repeatable.")
 @trust.trust_option
 @options.format_option("table", "json", "csv")
 def eval_(
     runs: tuple[str, ...], checkpoint: Any, episodes: int | None, policy: str, seed: int,
-    video: Path | None, trusted: tuple[str, ...], fmt: str,
+    video: Path | None, environment_id: str | None, keywords: tuple[str, ...],
+    trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Play fresh episodes with the policies of runs.
 
@@ -54,6 +61,8 @@ def eval_(
       erlctl eval runs/quickstart/dqn/seed-0 --checkpoint best --episodes 100
       erlctl eval runs/quickstart --format json
       erlctl eval runs/quickstart/dqn/seed-0 --video cartpole.gif
+      erlctl eval runs/quickstart --env CartPole-v0
+      erlctl eval runs/minatar --env-kwarg sticky_action_probability=0.25
     """
     from erlctl.runs.layout import find_runs
 
@@ -64,9 +73,12 @@ def eval_(
         raise DamagedError("no run directory found", fix="name a folder that `erlctl ls` shows")
     if video is not None and len(found.runs) != 1:
         raise click.UsageError(f"--video draws a single run, {len(found.runs)} were given")
+    if video is not None:
+        _check_video(video)
     trust.require(_environments(found.runs), trusted)
+    play = _Play(checkpoint, episodes, policy, seed, video, environment_id, keywords, trusted)
     options.info("TensorFlow starts ...")
-    rows, failures, no_video = _play_all(found.runs, checkpoint, episodes, policy, seed, video)
+    rows, failures, no_video = _play_all(found.runs, play)
     if fmt == "json":
         options.echo_json({"evaluations": rows})
     else:
@@ -85,9 +97,40 @@ def _environments(runs: list[Any]) -> Iterator[Any]:
             yield spec.load_run(paths.spec).environment
 
 
+def _check_video(video: Path) -> None:
+    from erlctl.environments.rendering import check_video
+
+    try:
+        check_video(video)
+    except ErlctlError as error:
+        raise click.BadParameter(str(error), param_hint="--video") from error
+
+
+@dataclass(frozen=True)
+class _Play:
+    """What is asked for of each run."""
+
+    checkpoint: Any
+    episodes: int | None
+    policy: str
+    seed: int
+    video: Path | None
+    environment_id: str | None
+    keywords: tuple[str, ...]
+    trusted: tuple[str, ...]
+
+    def spec_of(self, paths: Any) -> Any:
+        """Return the spec with the environment that was asked for, None for the run's own."""
+        if self.environment_id is None and not self.keywords:
+            return None
+        from erlctl.runs.evaluate import elsewhere
+
+        run = spec.load_run(paths.spec)
+        return elsewhere(run, self.environment_id, self.keywords, self.trusted)
+
+
 def _play_all(
-    runs: list[Any], checkpoint: Any, episodes: int | None, policy: str, seed: int,
-    video: Path | None,
+    runs: list[Any], play: _Play
 ) -> tuple[list[dict[str, Any]], list[str], ErlctlError | None]:
     from erlctl.tensorflow_setup import start_tensorflow
 
@@ -100,26 +143,29 @@ def _play_all(
     with contextlib.closing(Player(make_program)) as player:
         for paths in runs:
             try:
-                result = player.play(paths, checkpoint, episodes=episodes, policy=policy, seed=seed)
+                run = play.spec_of(paths)
+                result = player.play(paths, play.checkpoint, episodes=play.episodes,
+                                     policy=play.policy, seed=play.seed, run=run)
             except ErlctlError as error:
                 if len(runs) == 1:
                     raise
                 options.info(str(error))
                 failures.append(str(paths.root))
                 continue
-            rows.append(_row(paths, result, policy, seed))
-            if video is not None:
+            rows.append(_row(paths, result, play))
+            if play.video is not None:
                 try:
-                    _draw(player, paths, checkpoint, policy, seed, video)
+                    _draw(player, paths, run, play, play.video)
                 except (ErlctlError, OSError) as error:
                     no_video = ErlctlError(f"no video was written: {error}")
     return rows, failures, no_video
 
 
-def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:
+def _row(paths: Any, result: Any, play: _Play) -> dict[str, Any]:
     returns = result.returns
     return {
-        "run": str(paths.root), "step": result.step, "policy": policy, "seed": seed,
+        "run": str(paths.root), "environment": result.run.environment.id, "step": result.step,
+        "policy": play.policy, "seed": play.seed,
         "episodes": len(returns), "mean": float(returns.mean()),
         "sd": float(returns.std(ddof=1)) if len(returns) > 1 else None,
         "min": float(returns.min()), "max": float(returns.max()),
@@ -128,11 +174,11 @@ def _row(paths: Any, result: Any, policy: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _draw(player: Any, paths: Any, checkpoint: Any, policy: str, seed: int, video: Path) -> None:
+def _draw(player: Any, paths: Any, run: Any, play: _Play, video: Path) -> None:
     from erlctl.environments import rendering
 
-    run, program, _ = player.load(paths, checkpoint)
-    film = program.film(seed=seed, policy=policy)
+    run, program, _ = player.load(paths, play.checkpoint, run)
+    film = program.film(seed=play.seed, policy=play.policy)
     name, arguments = run.environment.id, run.environment.kwargs
     if film.states:
         frames = (rendering.render_frame(name, state, arguments) for state in film.states)

@@ -6,18 +6,20 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from erlctl import spec
+from erlctl.callbacks.reference import Reference
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
-from erlctl.events import RunResult
-from erlctl.launch import machine, plan
-from erlctl.launch.launcher import Batch, Launcher, make
+from erlctl.launch import machine, plan, submit
+from erlctl.launch.launcher import Batch, make
 from erlctl.launch.results import BatchResult
+from erlctl.runs.layout import label_of
 from erlctl.runs.provenance import command_line
 
 COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
@@ -46,6 +48,15 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @click.option("--launcher-config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="YAML file: launcher, then its options.  "
                    "[default: ~/.config/erlctl/launchers.yaml]")
+@click.option("--variant", "variants", metavar="GLOB", multiple=True,
+              help="Only these variants; repeatable.")
+@click.option("--where", metavar="PATH=VALUE", multiple=True,
+              help="Only runs whose spec says so: --where agent.temperature=0.03; repeatable, all "
+                   "must hold.")
+@click.option("--callback", "callbacks", metavar="MODULE:OBJECT[,KEY=VALUE]", multiple=True,
+              help="Call this while each run trains, e.g. "
+                   "erlctl.callbacks:EarlyStopping,patience=5; with --trust for code of your own, "
+                   "also FILE.py:OBJECT; repeatable.")
 @click.option("--array-index", type=click.IntRange(min=0), metavar="K",
               help="Train only the K-th run (from 0), for job arrays of a cluster.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
@@ -57,7 +68,8 @@ def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, cores: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
     max_memory: float | None, launcher: str, launcher_options: tuple[str, ...],
-    launcher_config: Path | None, array_index: int | None, dry_run: bool, print_commands: bool,
+    launcher_config: Path | None, variants: tuple[str, ...], where: tuple[str, ...],
+    callbacks: tuple[str, ...], array_index: int | None, dry_run: bool, print_commands: bool,
     trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Train every run that each SPEC describes; the same line again resumes.
@@ -70,35 +82,50 @@ def train(
     Examples:
       erlctl train experiments/quickstart.yaml
       erlctl train sweep.yaml --set training.steps=20000 --seeds 0-4 --jobs 4
+      erlctl train sweep.yaml --variant "dqn*" --where agent.gamma=0.95
+      erlctl train sweep.yaml --callback erlctl.callbacks:EarlyStopping,patience=5
       erlctl train sweep.yaml --print-commands | parallel -j 4
       erlctl train sweep.yaml --array-index $SLURM_ARRAY_TASK_ID --max-seconds 3500
     """
     started = time.monotonic()
-    experiments = load(specs, overrides, seeds, trusted)
+    experiments = _selected(load(specs, overrides, seeds, trusted), variants, where)
     chosen = make(launcher, launcher_options, launcher_config)
+    references = [Reference.parse(text) for text in callbacks]
     if print_commands:
         _print_commands(experiments)
         return
     runs = _chosen([run for experiment in experiments for run in experiment.runs], array_index)
-    if not dry_run:
-        plan.prepare(runs, runs_dir=runs_dir, say=options.info)
-    planned = plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh)
     if dry_run:
-        _show_plan(planned, fmt)
+        _show_plan(plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh), fmt)
         return
-    trust.require((run.environment for run in runs), trusted)
-    batch = Batch(
-        plan=planned, runs_dir=runs_dir, jobs=jobs or _jobs(cores), cores=cores, fresh=fresh,
-        fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, trusted=trusted,
-        command=command_line(), started=started,
-    )
-    result = _train(chosen, batch)
-    _report(result, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
+    from erlctl.launch import display
+
+    batch = submit.prepare(runs, submit.Wishes(
+        runs_dir=runs_dir, jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
+        max_seconds=max_seconds, max_memory=max_memory, callbacks=references, trusted=trusted,
+        started=started,
+    ), command=command_line(), say=options.info)
+    result = submit.launch(chosen, batch, display.for_stream)
+    _report(result, batch, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
 
 
-def _jobs(cores: int | None) -> int:
-    return max(machine.usable_cores() // (cores or 1), 1)
+def _selected(
+    experiments: Sequence[spec.Experiment], variants: Sequence[str], where: Sequence[str]
+) -> Sequence[spec.Experiment]:
+    """Return the experiments with the runs that `--variant` and `--where` leave."""
+    if not variants and not where:
+        return experiments
+    from erlctl.analysis.selection import Selection
+
+    selection = Selection.parse(variants, where)
+    kept = set(map(label_of, selection.of_specs(
+        [run for experiment in experiments for run in experiment.runs])))
+    return [
+        replace(experiment,
+                runs=tuple(run for run in experiment.runs if label_of(run) in kept))
+        for experiment in experiments
+    ]
 
 
 def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:
@@ -125,7 +152,7 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     context = click.get_current_context()
     given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
              for part in _given(context, parameter)]
-    jobs = context.params["jobs"] or _jobs(context.params["cores"])
+    jobs = submit.jobs_of(context.params["jobs"], context.params["cores"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
     for experiment in experiments:
         if experiment.source == "<stdin>":
@@ -177,52 +204,21 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
     options.info(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
 
 
-def _train(launcher: Launcher, batch: Batch) -> BatchResult:
-    from erlctl.launch import display
-    from erlctl.runs import preflight
-
-    lines = [(entry.label, entry.run.training.steps) for entry in batch.plan]
-    with display.for_stream(lines) as show:
-        todo = sum(not entry.is_final for entry in batch.plan)
-        if todo:
-            preflight.make_folder(batch.runs_dir)
-            # Said before the seconds that the workers take to import TensorFlow.
-            show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}, "
-                     f"{min(batch.jobs, todo)} at once; TensorFlow starts ...")
-        return launcher.launch(batch, show)
-
-
-def _report(batch: BatchResult, planned: Sequence[plan.Planned], fmt: str, again: str) -> None:
-    rows = [
-        _row(result, entry) for result, entry in zip(batch.results, planned, strict=True)
-    ]
+def _report(result: BatchResult, batch: Batch, fmt: str, again: str) -> None:
+    rows = submit.rows(result, batch)
     if fmt == "json":
-        options.echo_json({"rows": rows, "exit_code": batch.exit_code})
+        options.echo_json({"rows": rows, "exit_code": result.exit_code})
     else:
         options.echo_rows(rows, COLUMNS, fmt)
-        for result in batch.results:  # below the table, where a long reason breaks no line of it
-            if result.is_problem:
-                click.echo(f"{result.label}: {result.outcome.message}")
+        for each in result.results:  # below the table, where a long reason breaks no line of it
+            if each.is_problem:
+                click.echo(f"{each.label}: {each.outcome.message}")
     sys.stdout.flush()
-    problems = sum(result.is_problem for result in batch.results)
+    problems = sum(each.is_problem for each in result.results)
     if problems:
         options.info(f"{problems} of {len(rows)} runs did not end well; each has a log.txt")
-    if any(result.status in ("interrupted", "pending") for result in batch.results):
+    if any(each.status in ("interrupted", "pending") for each in result.results):
         options.info(f"to go on: {again} again")
     elif problems < len(rows):
-        folders = sorted({str(entry.paths.root.parents[1]) for entry in planned})
+        folders = sorted({str(entry.paths.root.parents[1]) for entry in batch.plan})
         options.info(f"compare: {shlex.join(['erlctl', 'compare', *folders])}")
-
-
-def _row(result: RunResult, entry: plan.Planned) -> dict[str, object]:
-    from erlctl.runs.summary import summarise
-
-    summary = summarise(entry.paths)
-    is_here = result.status not in ("pending", "refused")
-    return {
-        "run": result.label, "path": result.root, "status": result.status,
-        "step": result.outcome.step,
-        "steps": result.total_steps, "seconds": round(result.seconds, 1),
-        "evaluation_return": summary.last_return if is_here else None,
-        "reason": result.outcome.message,
-    }

@@ -7,7 +7,7 @@ cell, a tabular MDP as its map.
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import itertools
 import math
 import os
@@ -77,14 +77,30 @@ def write_video(frames: Iterable[Frame], path: Path, fps: int = 30) -> int:
     first = next(iterator, None)
     if first is None:
         raise ErlctlError(f"no frames for {path}", fix="film at least one step")
-    if path.suffix.lower() not in _WRITERS:
-        raise ErlctlError(
-            f"cannot write {path}: the suffix {path.suffix!r} is neither .gif nor .mp4",
-            fix=f"name the file {path.with_suffix('.gif')}",
-        )
+    check_video(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _WRITERS[path.suffix.lower()](first, iterator, path, fps)
     return next(count)
+
+
+def check_video(path: Path) -> None:
+    """Refuse a file that `write_video` cannot write here.
+
+    Raises:
+        ErlctlError: Its suffix is another one, or MP4's package is missing.
+    """
+    suffix = path.suffix.lower()
+    gif = path.with_suffix(".gif")
+    if suffix not in _WRITERS:
+        raise ErlctlError(
+            f"cannot write {path}: the suffix {path.suffix!r} is neither .gif nor .mp4",
+            fix=f"name the file {gif}",
+        )
+    if suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise ErlctlError(
+            f"cannot write {path}: MP4 needs imageio-ffmpeg, which is not installed",
+            fix=f"pip install 'erlctl[video]', or name the file {gif}",
+        )
 
 
 def _write_gif(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> None:
@@ -97,13 +113,7 @@ def _write_gif(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> Non
 
 
 def _write_mp4(first: Frame, rest: Iterator[Frame], path: Path, fps: int) -> None:
-    try:
-        ffmpeg = importlib.import_module("imageio_ffmpeg")
-    except ImportError as error:
-        raise ErlctlError(
-            f"cannot write {path}: MP4 needs imageio-ffmpeg, which is not installed",
-            fix=f"pip install 'erlctl[video]', or name the file {path.with_suffix('.gif')}",
-        ) from error
+    ffmpeg = importlib.import_module("imageio_ffmpeg")
     height, width = first.shape[:2]
     writer = ffmpeg.write_frames(str(path), (width, height), fps=fps, macro_block_size=4)
     writer.send(None)

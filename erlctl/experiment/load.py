@@ -15,10 +15,11 @@ from erlctl import spec
 from erlctl.environments import registry
 from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
-from erlctl.errors import Problem, SpecError, UnknownNameError
+from erlctl.errors import ErlctlError, Problem, SpecError, UnknownNameError
 from erlctl.experiment import fit, trust
 from erlctl.experiment.resolve import read_keywords, resolve
 from erlctl.spec.schema import EnvironmentSection, RunSpec
+from erlctl.spec.source import InMemory
 
 _Answers = Mapping[str, Spaces | str]
 
@@ -30,7 +31,7 @@ def load_all(
     """Return the experiment of each file, its runs resolved, with warnings.
 
     Args:
-        paths: Spec files; `-` is standard input.
+        paths: Spec files; `-` is standard input, `spec.source.InMemory` a text.
         overrides: Texts `PATH=VALUE` of `--set`, for every file.
         seeds: Text of `--seeds`, for every file.
         trusted: Modules that may be imported; an environment of any other is not looked at, which
@@ -57,8 +58,33 @@ def load_all(
             problems.extend(error.problems)
     problems.extend(_shared_names(experiments))
     if problems:
-        raise SpecError(problems)
+        raise SpecError(_without_lines(problems, paths))
     return experiments
+
+
+def _without_lines(problems: Sequence[Problem], paths: Sequence[str]) -> Iterator[Problem]:
+    """Yield the problems; those of a text that no user has written name the field alone."""
+    unseen = {str(path) for path in paths if isinstance(path, InMemory)}
+    for problem in problems:
+        is_unseen = problem.source in unseen
+        yield dataclasses.replace(problem, line=0, column=0) if is_unseen else problem
+
+
+def look_at(sections: Sequence[EnvironmentSection]) -> list[Spaces]:
+    """Return the spaces of environments that the front door has let in, trusted ones.
+
+    Raises:
+        ErlctlError: A host environment cannot be made any more.
+    """
+    host = [section for section in sections if backends.resolve(section) != "compiled"]
+    answers: _Answers = _made(host)
+    found = []
+    for section in sections:
+        spaces = spaces_of(section, answers)
+        if spaces is None:
+            raise ErlctlError(f"environment {section.id}: {answers.get(_key(section))}")
+        found.append(spaces)
+    return found
 
 
 def spaces_of(section: EnvironmentSection, answers: _Answers | None = None) -> Spaces | None:
@@ -114,11 +140,15 @@ def _ask_host(drafts: Sequence[spec.Draft], trusted: Sequence[str]) -> _Answers:
                 backends.problems(section)
             ):
                 sections[_key(section)] = section
+    return _made(list(sections.values()))
+
+
+def _made(sections: Sequence[EnvironmentSection]) -> dict[str, Spaces | str]:
     if not sections:
         return {}
     from erlctl.environments.host import probe
 
-    return dict(zip(sections, probe.ask(list(sections.values())), strict=True))
+    return dict(zip(map(_key, sections), probe.ask(sections), strict=True))
 
 
 def _key(section: EnvironmentSection) -> str:

@@ -24,9 +24,15 @@ def is_trusted(environment: EnvironmentSection, trusted: Iterable[str]) -> bool:
         environment: What is about to be made.
         trusted: Modules; one stands for its submodules as well.
     """
-    parts = (module_of(environment) or "").split(".")
+    module = module_of(environment)
+    return not module or is_trusted_module(module, trusted)
+
+
+def is_trusted_module(module: str, trusted: Iterable[str]) -> bool:
+    """Return whether a module or one that it is part of is vouched for."""
+    parts = module.split(".")
     parents = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    return parts == [""] or bool(parents & set(trusted))
+    return bool(parents & set(trusted))
 
 
 def require(environments: Iterable[EnvironmentSection], trusted: Iterable[str]) -> None:

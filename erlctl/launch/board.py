@@ -137,7 +137,8 @@ def _finished(state: RunState, result: RunResult) -> str | None:
     message = f": {outcome.message}" if outcome.message else ""
     match outcome.status:
         case "skipped":
-            return f"already complete at step {outcome.step}, skipped"
+            why = outcome.message.removeprefix("already complete")
+            return f"already complete at step {outcome.step}, skipped{why}"
         case "pending":
             return None  # the table says so
         case "busy" | "refused":

@@ -15,10 +15,11 @@ from __future__ import annotations
 import abc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from erlctl import registry, spec
+from erlctl.callbacks.reference import Reference
 from erlctl.errors import Problem, SpecError, unknown_name
 from erlctl.events import Finished, OnEvent, Outcome, RunResult, StopReason
 from erlctl.fields import Options
@@ -48,6 +49,7 @@ class Batch:
         max_seconds: Time budget from `started`; then every run checkpoints and the batch ends (75).
         max_memory: Gigabytes that one run may hold; beyond, it checkpoints and fails.
         trusted: Modules that specs may import environments from, and files that register entries.
+        callbacks: Made anew for each run, in the process that trains it.
         command: The command line, recorded in run.json.
         started: When the command began, on the clock of `time.monotonic`.
     """
@@ -61,6 +63,7 @@ class Batch:
     max_seconds: float | None = None
     max_memory: float | None = None
     trusted: Sequence[str] = ()
+    callbacks: Sequence[Reference] = ()
     command: Sequence[str] = ()
     started: float = field(default_factory=time.monotonic)
 
@@ -72,6 +75,7 @@ class Batch:
         """Return what a process that trains runs needs for one of them."""
         return Job(run=spec.dump(planned.run), runs_dir=str(self.runs_dir.absolute()),
                    fresh=self.fresh, max_memory=self.max_memory, command=list(self.command),
+                   callbacks=[asdict(callback) for callback in self.callbacks],
                    files=[str(Path(name).resolve()) for name in self.trusted
                           if registry.is_file(name)])
 

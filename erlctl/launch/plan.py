@@ -106,6 +106,8 @@ def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
             if status == "complete":
                 action = "extend" if on_disk.has_more_steps else "skip"
                 note = f"; no step is left for {on_disk.sentence}" if on_disk.changes else ""
+                if step < run.training.steps and facts.get("reason"):
+                    note = f": {facts['reason']}{note}"
             elif on_disk.is_replaced:
                 action = "start"
     if action in ("start", "restart") or not paths.checkpoints.exists():

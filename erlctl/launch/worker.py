@@ -22,13 +22,16 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
 from erlctl import events, registry, spec
+from erlctl.callbacks.base import RunInfo
+from erlctl.callbacks.calls import Calls
+from erlctl.callbacks.reference import Reference, make
 from erlctl.environments.host import watch
 from erlctl.errors import sentence
 from erlctl.events import (
@@ -46,7 +49,7 @@ from erlctl.launch import memory
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.results import status_of_error
 from erlctl.runs import lock
-from erlctl.runs.layout import label_of
+from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import RunSpec
 
@@ -87,6 +90,7 @@ class Job:
         max_memory: Gigabytes that the process may hold.
         command: Command line for run.json.
         files: Python files that register what the spec names; the user vouches for them.
+        callbacks: What `callbacks.reference.Reference` takes, of each.
     """
 
     run: str
@@ -95,6 +99,7 @@ class Job:
     max_memory: float | None = None
     command: Sequence[str] = ()
     files: Sequence[str] = ()
+    callbacks: Sequence[Mapping[str, Any]] = ()
 
 
 class Worker:
@@ -122,15 +127,25 @@ class Worker:
         started = time.monotonic()
         registry.load_files(job.files)
         run = spec.parse_run(job.run.encode(), "the parent's task")
+        runs_dir = Path(job.runs_dir)
+        calls = Calls([], about := RunInfo(run, RunPaths.of(runs_dir, run)))
+
+        def on_event(event: Event) -> None:
+            self._report(event)
+            calls.on_event(event)
+
         try:
+            calls = Calls([make(Reference(**each)) for each in job.callbacks], about)
             outcome = self._execute(
-                run, Path(job.runs_dir), program_for=self._program_for, fresh=job.fresh,
-                should_stop=lambda: memory.exceeded(job.max_memory) or self._stop.reason,
-                on_event=self._report, command=job.command,
+                run, runs_dir, program_for=self._program_for, fresh=job.fresh,
+                should_stop=lambda: (
+                    memory.exceeded(job.max_memory) or calls.stop or self._stop.reason),
+                on_event=on_event, command=job.command,
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's failure, not the worker's
             traceback.print_exc()
             outcome = Outcome(status_of_error(error), 0, sentence(error))
+        outcome = calls.end(outcome)
         is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
         if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
             self._programs.drop()

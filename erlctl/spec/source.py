@@ -13,6 +13,23 @@ MAX_BYTES = 1 << 20
 STDIN = "-"
 
 
+class InMemory(str):
+    """A spec that is in no file: the name that messages call it by, with its text.
+
+    Args:
+        name: Such as "<dict>".
+        text: YAML.
+    """
+
+    text: str
+
+    def __new__(cls, name: str, text: str) -> InMemory:
+        """Return the name; its text goes with it."""
+        made = super().__new__(cls, name)
+        made.text = text
+        return made
+
+
 def source_name(path: str | Path) -> str:
     """Return what messages call a spec file."""
     return "<stdin>" if str(path) == STDIN else str(path)
@@ -31,7 +48,9 @@ def read_bytes(path: str | Path, *, is_regular: bool = False) -> bytes:
     source = Where(source_name(path))
     try:
         # A pipe has no size beforehand, so never more than the limit is read, whatever it is.
-        if str(path) == STDIN:
+        if isinstance(path, InMemory):
+            data = path.text.encode("utf-8", "surrogatepass")
+        elif str(path) == STDIN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         elif is_regular:
             data = read_regular(path, MAX_BYTES)

@@ -133,13 +133,23 @@ class TrainingProgram(abc.ABC):
         """Return one fresh episode to be drawn."""
         return self._evaluator.film(seed=seed, policy=policy)
 
+    def policy(self, name: PolicyName, seed: int) -> Any:
+        """Return a TF-Agents policy on the environment's observations; `seed` decides its draws."""
+        self._evaluator.reseed(seed)
+        return self.on_raw(self._evaluator.make_policy(name))
+
+    def on_raw(self, policy: Any) -> Any:
+        """Return what takes the environment's observations and acts as `policy`."""
+        return policy
+
     def export_policy(self, folder: str) -> None:
         """Write the evaluation policy as a TF-Agents SavedModel (`tf.saved_model.load`)."""
         export_policy(self.evaluation_policy(), folder)
 
     def evaluation_policy(self) -> Any:
         """Return the policy that `export_policy` saves."""
-        return self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0)
+        return self.on_raw(
+            self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0))
 
     def notes_on_resume(self) -> list[str]:
         """Return sentences about what a resumed run does not continue; none by default."""

@@ -226,9 +226,8 @@ class HostProgram(TrainingProgram):
         )
         return figures
 
-    def evaluation_policy(self) -> Any:
-        """Return the policy that `export_policy` saves."""
-        policy = super().evaluation_policy()
+    def on_raw(self, policy: Any) -> Any:
+        """Return what takes the environment's observations and acts as `policy`."""
         normaliser = self._preprocessing.normaliser
         if normaliser is None:
             return policy

@@ -6,6 +6,7 @@ Nothing here changes a number of the run: chunks may be cut anywhere, the state 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk, Episodes
 from erlctl.training.protocol import Program
 
+# How a run that is stopped has ended: a callback asks for the end because it has seen enough.
+_STOPPED: Mapping[str, Status] = {"memory_limit": "failed", "callback": "complete"}
 # How long a chunk may take, so that signals are answered soon; the first one is a guess.
 _CHUNK_SECONDS = 0.5
 _FIRST_CHUNK = 64
@@ -52,7 +55,7 @@ def train(
         run: Resolved spec.
         recorder: Gets every row; asked to checkpoint on schedule, at the end and when stopped.
         should_stop: Polled between chunks; a reason ends the run after a checkpoint: as failed
-            where it holds too much memory, else as interrupted.
+            where it holds too much memory, as complete for a callback, else as interrupted.
 
     Returns:
         How it ended. A non-finite number ends it without a checkpoint: the last one is finite.
@@ -63,7 +66,7 @@ def train(
         stop_reason = should_stop()
         if stop_reason is not None:
             recorder.checkpoint(program.step)
-            status: Status = "failed" if stop_reason.cause == "memory_limit" else "interrupted"
+            status = _STOPPED.get(stop_reason.cause, "interrupted")
             message = stop_reason.message or f"stopped at step {program.step}"
             return Outcome(status, program.step, message, stop_reason)
         before = program.step

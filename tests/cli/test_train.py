@@ -218,3 +218,31 @@ def test_a_complete_run_goes_on_with_more_steps(train, make_spec):
     assert (planned["action"], planned["step"]) == ("extend", 20)
     (row,) = rows(train(path, "--format", "json"))
     assert (row["status"], row["step"]) == ("complete", 30)
+
+
+def test_variant_and_where_choose_runs_also_for_printed_commands(train, make_spec):
+    path = make_spec(seeds=2, sweep="sweep: {agent.gamma: [0.9, 0.99], agent.n_step: [1, 2]}")
+    chosen = ("--where", "agent.gamma=0.99", "--variant", "*=2")
+    result = train(path, *chosen, "--dry-run", "--format", "json")
+    runs = [row["run"].split("/")[-2:] for row in rows(result)]
+    name = "dqn,gamma=0.99,n_step=2"
+    assert runs == [[name, "seed-0"], [name, "seed-1"]]
+    lines = train(path, *chosen, "--print-commands").out.splitlines()
+    assert len(lines) == 2
+    for line, (_, seed) in zip(lines, runs, strict=True):
+        again = train(*shlex.split(line)[2:], "--dry-run", "--format", "json")
+        assert [row["run"].split("/")[-1] for row in rows(again)] == [seed]
+    nothing = train(path, "--variant", "gamma=1")
+    assert nothing.code == 1
+    assert "none of the 8 runs is selected" in nothing.err
+
+
+def test_a_callback_needs_trust_and_a_right_name(train, make_spec, runs_dir):
+    path = make_spec()
+    refused = train(path, "--callback", "somebody:Thing")
+    assert refused.code == 1
+    assert "--trust somebody" in refused.err
+    assert train(path, "--callback", "somebody").code == 2
+    assert "No module named 'somebody'" in train(
+        path, "--callback", "somebody:Thing", "--trust", "somebody").err
+    assert not runs_dir.exists()

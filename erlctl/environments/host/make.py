@@ -109,7 +109,8 @@ def _gymnasium(section: EnvironmentSection, draws: bool) -> Single:
         options["max_episode_steps"] = wrappers.time_limit * wrappers.action_repeat
     try:
         # Its checker wraps every step and warns on stderr; the vector has checks of its own.
-        env = gymnasium.make(section.id, disable_env_checker=True, **options, **section.kwargs)
+        options = {**section.kwargs, **options}
+        env = gymnasium.make(section.id, disable_env_checker=True, **options)
     except gymnasium.error.Error as error:
         raise _unknown(section, "gymnasium", error) from error
     return adapt(env, section.id)
@@ -122,7 +123,6 @@ def _unknown(section: EnvironmentSection, backend: str, error: Exception) -> Exc
 
 
 def _python(section: EnvironmentSection, draws: bool) -> Single:
-    del draws
     module_name, _, name = section.id.partition(":")
     # Home-made modules lie beside the spec; last, so that they hide nothing that is installed.
     if (folder := str(Path.cwd())) not in sys.path:
@@ -138,12 +138,15 @@ def _python(section: EnvironmentSection, draws: bool) -> Single:
         raise ErlctlError(
             f"environment {section.id}: {error}", fix="write module:factory"
         ) from error
+    options = dict(section.kwargs)
+    if draws and accepts(factory, "render_mode"):  # else it draws without being told, or not at all
+        options["render_mode"] = "rgb_array"
     remake = None
     if accepts(factory, "seed") and "seed" not in section.kwargs:
         def remake(seed: int) -> Any:
-            return factory(**section.kwargs, seed=seed)
+            return factory(**options, seed=seed)
 
-    return adapt(factory(**section.kwargs), section.id, remake)
+    return adapt(factory(**options), section.id, remake)
 
 
 _MAKERS: Mapping[str, Callable[[EnvironmentSection, bool], Single]] = {

@@ -1,0 +1,125 @@
+"""From runs to a batch and to its results: the one way of `erlctl train` and of `erlctl.train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from erlctl.callbacks.reference import Reference, make, require_trust
+from erlctl.events import Event, OnEvent
+from erlctl.experiment.trust import require
+from erlctl.launch import machine, plan
+from erlctl.launch.launcher import Batch, Launcher
+from erlctl.launch.results import BatchResult
+from erlctl.runs import preflight
+from erlctl.spec.schema import RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """How runs are trained, as a user says it.
+
+    Attributes:
+        runs_dir: Where the run directories lie.
+        jobs: Runs at once; None: as many as there are cores for.
+        cores: Cores of each run; None: those of the machine divided by the jobs.
+        fresh: Whether existing run directories are moved aside first.
+        fail_fast: Whether the first failed run stops the others.
+        max_seconds: Time budget from `started`.
+        max_memory: Gigabytes that one run may hold.
+        callbacks: Made for each run.
+        trusted: Modules and files whose code may be run.
+        started: When it was asked for, on the clock of `time.monotonic`.
+    """
+
+    runs_dir: Path
+    jobs: int | None = None
+    cores: int | None = None
+    fresh: bool = False
+    fail_fast: bool = False
+    max_seconds: float | None = None
+    max_memory: float | None = None
+    callbacks: Sequence[Reference] = ()
+    trusted: Sequence[str] = ()
+    started: float
+
+
+def jobs_of(jobs: int | None, cores: int | None) -> int:
+    """Return how many runs go on at once."""
+    return jobs or max(machine.usable_cores() // (cores or 1), 1)
+
+
+def prepare(
+    runs: Sequence[RunSpec], wishes: Wishes, *, command: Sequence[str], say: Callable[[str], None]
+) -> Batch:
+    """Return the batch of runs that the front door has let in; run directories are made ready.
+
+    Args:
+        runs: The runs.
+        wishes: How.
+        command: Command line for run.json.
+        say: Takes sentences for people.
+
+    Raises:
+        ErlctlError: Code is not trusted, or a callback cannot be made.
+        SpecChangedError: A run directory belongs to another spec.
+    """
+    require((run.environment for run in runs), wishes.trusted)
+    require_trust(wishes.callbacks, wishes.trusted)
+    for callback in wishes.callbacks:
+        make(callback)  # so that a mistake costs no run; each run gets its own
+    plan.prepare(runs, runs_dir=wishes.runs_dir, say=say)
+    planned = plan.plan_runs(runs, runs_dir=wishes.runs_dir, fresh=wishes.fresh)
+    return Batch(
+        plan=planned, runs_dir=wishes.runs_dir, jobs=jobs_of(wishes.jobs, wishes.cores),
+        cores=wishes.cores, fresh=wishes.fresh, fail_fast=wishes.fail_fast,
+        max_seconds=wishes.max_seconds, max_memory=wishes.max_memory, trusted=wishes.trusted,
+        callbacks=wishes.callbacks, command=command, started=wishes.started,
+    )
+
+
+def launch(
+    launcher: Launcher, batch: Batch, make_display: Callable[[list[tuple[str, int]]], Any],
+    on_event: OnEvent | None = None,
+) -> BatchResult:
+    """Train the batch under a display.
+
+    Args:
+        launcher: Where.
+        batch: What.
+        make_display: From labels and steps to a display; see `launch.display`.
+        on_event: Takes every event besides, after the display.
+    """
+    lines = [(entry.label, entry.run.training.steps) for entry in batch.plan]
+    with make_display(lines) as show:
+        def take(event: Event) -> None:
+            show(event)
+            if on_event is not None:
+                on_event(event)
+
+        todo = sum(not entry.is_final for entry in batch.plan)
+        if todo:
+            preflight.make_folder(batch.runs_dir)
+            # Said before the seconds that the workers take to import TensorFlow.
+            show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}, "
+                     f"{min(batch.jobs, todo)} at once; TensorFlow starts ...")
+        return launcher.launch(batch, take)
+
+
+def rows(result: BatchResult, batch: Batch) -> list[dict[str, object]]:
+    """Return what the table of `erlctl train` says of each run, in the order of the plan."""
+    from erlctl.runs.summary import summarise
+
+    return [
+        {
+            "run": each.label, "path": each.root, "status": each.status,
+            "step": each.outcome.step, "steps": each.total_steps,
+            "seconds": round(each.seconds, 1),
+            "evaluation_return": None if each.status in ("pending", "refused")
+            else summarise(entry.paths).last_return,
+            "reason": each.outcome.message,
+        }
+        for each, entry in zip(result.results, batch.plan, strict=True)
+    ]
