@@ -234,7 +234,7 @@ class TsallisVi(Planner):
         "q <- r + alpha * (q - V(q)) + gamma * P V(q) + error,\n"
         "  V(q) = max over p of <p, q> + temperature / 2 * (1 - sum p^2)"
     )
-    source: ClassVar[str] = "after Zhu et al. 2022, arXiv:2205.07467; which bonus it runs is unverified"
+    source: ClassVar[str] = "after Zhu et al. 2022, arXiv:2205.07467; its bonus is not verified"
     relations: ClassVar[tuple[str, ...]] = (
         "munchausen_vi with another entropy",
         "tabular_al with temperature -> 0",

@@ -159,3 +159,16 @@ def solve(model: Model) -> Solution:
         if np.abs(improved - q).max() <= 1e-13 * max(1.0, np.abs(q).max()):
             return Solution(q=improved, v=improved.max(-1))
         q = improved
+
+
+def suboptimality(solution: Solution, q: Array) -> dict[str, Array]:
+    """Return how far values q [B, S, A] of policies are below the optimum, [B] each.
+
+    `suboptimality_sup` = max |q* - q|, in units of return; `suboptimality_l1` = sum |q* - q| /
+    sum |q*|.
+    """
+    loss = np.abs(solution.q - q)
+    return {
+        "suboptimality_sup": loss.max((-2, -1)),
+        "suboptimality_l1": loss.sum((-2, -1)) / np.abs(solution.q).sum((-2, -1)),
+    }

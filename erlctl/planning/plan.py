@@ -11,7 +11,7 @@ from erlctl.algorithms.planners import Planner, Step
 from erlctl.errors import DomainError
 from erlctl.options.errors import Errors
 from erlctl.planning.errors import Backup, error_of
-from erlctl.planning.model import Array, Model, Solution, evaluate, solve
+from erlctl.planning.model import Array, Model, Solution, evaluate, solve, suboptimality
 from erlctl.planning.operators import OPERATORS, log_policy, log_sparsemax
 
 State = Mapping[str, np.ndarray]
@@ -152,18 +152,16 @@ def row_of(
     h, log_pi = after["h"], after["log_policy"]
     policy = np.exp(log_policy(h, 0.0) if greedy else log_pi)
     q = evaluate(model, policy)
-    loss = np.abs(solution.q - q)
     value = solution.v - (policy * q).sum(-1)
     ordered = np.sort(h, axis=-1)
     gap = ordered[..., -1] - ordered[..., -2] if h.shape[-1] > 1 else np.zeros(h.shape[:-1])
     return Row(iteration=int(after["iteration"]), policy=policy, metrics={
-        "suboptimality_sup": loss.max((-2, -1)),
-        "suboptimality_l1": loss.sum((-2, -1)) / np.abs(solution.q).sum((-2, -1)),
+        **suboptimality(solution, q),
         "optimality_gap": (model.start * value).sum(-1),
         "entropy": _entropy(log_pi).mean(-1),
         "kl": _kl(log_pi, before["log_policy"]).mean(-1),
         "action_gap": gap.mean(-1), "preference_max": np.abs(h).max((-2, -1)),
-        "bound": np.full(len(loss), np.nan) if greedy and step.temperature > 0.0
+        "bound": np.full(len(h), np.nan) if greedy and step.temperature > 0.0
         else _bound(model, solution, step, before, after),
     })
 

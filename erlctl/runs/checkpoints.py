@@ -1,8 +1,8 @@
 """Writes and reads checkpoints: a run's state is a set of variables, so saving it saves the run.
 
-The state lies under stable names in a TensorFlow tensor bundle, or in an .npz file where the program
-has NumPy arrays alone (see `manifest.FORMATS`). A checkpoint appears by one rename after its bytes
-are on the disk. See `catalogue` for which there are. Imports TensorFlow for bundles alone.
+The state lies under stable names in a TensorFlow tensor bundle, or in an .npz file where a program
+has NumPy arrays alone (`manifest.FORMATS`). A checkpoint appears by one rename after its bytes are
+on the disk. See `catalogue` for which there are. Imports TensorFlow for bundles alone.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from erlctl.training.protocol import Program
 
 
 def make_program(run: RunSpec) -> Program:
-    """Return the program of a run, at step 0 with the run's seed; TensorFlow only where it needs it.
+    """Return the program of a run, at step 0 with the run's seed; a planner's has no TensorFlow.
 
     Raises:
         ErlctlError: The environment section asks for what its backend has not.

@@ -10,6 +10,7 @@ import numpy as np
 
 from erlctl.algorithms.planners import Planner
 from erlctl.environments import registry
+from erlctl.environments.catalogue import TableKeywords
 from erlctl.errors import ErlctlError
 from erlctl.options.policies import Boltzmann
 from erlctl.planning import plan as planning
@@ -61,7 +62,10 @@ class PlannerProgram:
                 fix=f"use `algorithm: {run.agent.deep}`, or an environment such as Garnet",
             )
         self.run, self._planner = run, run.agent
-        self._keywords = registry.keywords_of(registry.find(section.id), section.kwargs)
+        keywords = registry.keywords_of(registry.find(section.id), section.kwargs)
+        assert isinstance(keywords, TableKeywords)
+        assert keywords.time_limit is not None, "refused by the front door"
+        self._time_limit, self._reward_noise = keywords.time_limit, keywords.reward_noise
         self._model = model_of([table], run.agent.gamma)
         self._solution = solve(self._model)
         self.start(run.seed)
@@ -129,7 +133,7 @@ class PlannerProgram:
             key = [seed, Stream.FRESH_EVALUATION, 0]
         return rollout(
             self._model, self._policy(policy), np.random.default_rng(key), num_episodes,
-            time_limit=self._keywords.time_limit, reward_noise=self._keywords.reward_noise,
+            time_limit=self._time_limit, reward_noise=self._reward_noise,
         )
 
     def _is_own(self, name: PolicyName) -> bool:
@@ -151,6 +155,7 @@ class PlannerProgram:
         Raises:
             ErlctlError: Always.
         """
+        del seed, policy
         raise ErlctlError(
             f"{self._planner.registered_name} is a planner, whose episodes are not drawn",
             fix=f"draw one of its agent, {self._planner.deep}",

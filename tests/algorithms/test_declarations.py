@@ -17,7 +17,7 @@ ALGORITHMS = registry.all_of("algorithm")
 VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
-BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac"}
+BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac", "planner"}
 
 # Section 0's table of the reference: operator, temperature, alpha, clip, double.
 TARGETS = {

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from erlctl import registry
-from erlctl.environments.compiled.tables import BUILDERS, Table, garnet, grid_world
-from erlctl.errors import DomainError
 from erlctl.algorithms.planners import (
     AdvantageLearning,
     Cvi,
@@ -20,6 +18,8 @@ from erlctl.algorithms.planners import (
     TsallisVi,
     ValueIteration,
 )
+from erlctl.environments.compiled.tables import BUILDERS, Table, garnet, grid_world
+from erlctl.errors import DomainError
 from erlctl.options.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
 from erlctl.planning.errors import Backup, error_of
 from erlctl.planning.model import evaluate, model_of, solve
