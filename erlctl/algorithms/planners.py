@@ -320,9 +320,9 @@ class DualAveragingVi(MirrorDescentVi):
 
     summary: ClassVar[str] = "KL and entropy regularisation by an average of the values"
     equation: ClassVar[str] = (
-        "h <- keep * h + (1 - keep) * q, pi = softmax(h / temperature),\n"
-        "  the mean of all q and kl_coefficient / k where entropy_coefficient is 0,\n"
-        "  else b = kl_coefficient / (kl_coefficient + entropy_coefficient) and entropy_coefficient"
+        "as md_vi with h <- keep * h + (1 - keep) * q, pi_k = softmax(h / t), where\n"
+        "  keep = (k - 1) / k, t = kl_coefficient / k if entropy_coefficient is 0, else\n"
+        "  keep = kl_coefficient / (kl_coefficient + entropy_coefficient), t = entropy_coefficient"
     )
     source: ClassVar[str] = "Vieillard et al. 2020, arXiv:2003.14089"
     relations: ClassVar[tuple[str, ...]] = (

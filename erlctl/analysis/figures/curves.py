@@ -43,6 +43,7 @@ class Drawn:
         is_cut: Whether a band was cut at the possible values.
         has_others: Whether variants of other panels were drawn in grey.
         has_bounds: Whether bounds were drawn.
+        hides_zeros: Whether values of 0 lie below a logarithmic axis.
     """
 
     statistic: str = "mean"
@@ -54,6 +55,7 @@ class Drawn:
     is_cut: bool = False
     has_others: bool = False
     has_bounds: bool = False
+    hides_zeros: bool = False
 
     def caption(self, smooth: int) -> str:
         """Return what lines and bands are."""
@@ -71,6 +73,8 @@ class Drawn:
             parts.append("Faint lines: single runs.")
         if self.has_others:
             parts.append("Grey: the variants of the other panels.")
+        if self.hides_zeros:
+            parts.append("Values of 0 lie below the axis.")
         if self.has_bounds:
             parts.append("Thin dashes: what theory bounds the line of that colour by.")
         parts.append(
@@ -179,8 +183,8 @@ def curves(
             same_limits(column, [aligned.values for aligned in lines.values()])
             for panel in column:
                 _make_room_for_n(panel)
-            if metric.name in _LOSSES:
-                logarithmic(column)
+            if metric.name in _LOSSES and logarithmic(column):
+                drawn.hides_zeros |= any((each.values <= 0.0).any() for each in lines.values())
         over = "training time" if by_wall_time else "steps"
         return sheet.finish(title=f"{metric.label} over {over}", caption=drawn.caption(smooth))
 
@@ -219,23 +223,27 @@ def same_limits(panels: Sequence[Any], runs: Sequence[Floats] = ()) -> None:
             panel.set_ylim(*found)
 
 
-def logarithmic(panels: Sequence[Any]) -> None:
+def logarithmic(panels: Sequence[Any]) -> bool:
     """Take a logarithmic axis where the positive values of the lines span orders of magnitude.
 
     Its lower end follows the bulk of the values: a single difference that rounds to 1e-16 would
     press everything else into the top.
+
+    Returns:
+        Whether it was taken.
     """
     values = np.concatenate([line.get_ydata() for p in panels for line in p.get_lines()])
     values = values[np.isfinite(values) & (values > 0.0)]
     if not values.size:
-        return
+        return False
     low, high = float(np.quantile(values, 0.02)) / 2, float(values.max()) * 1.5
     if high / max(low, float(values.min())) <= _LOG_RATIO:
-        return
+        return False
     for panel in panels:
         panel.set_yscale("log")
         panel.set_ylim(max(low, float(values.min()) / 1.5), high)
         look_of.plain_numbers(panel.yaxis)
+    return True
 
 
 def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:
