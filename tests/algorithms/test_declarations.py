@@ -14,6 +14,7 @@ from erlctl.options import policies
 from erlctl.spec.schema import EnvironmentSection, EvaluationSection, RunSpec, TrainingSection
 
 ALGORITHMS = registry.all_of("algorithm")
+AGENTS = [name for name, cls in ALGORITHMS.items() if cls.base != "planner"]
 VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
@@ -133,8 +134,8 @@ def test_default_settings_have_no_warning_but_the_original_ones(name):
     assert bool(warnings) == (name == "original_dpp")
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_behaviour_policy_is_an_option_of_every_algorithm(name):
+@pytest.mark.parametrize("name", AGENTS)
+def test_behaviour_policy_is_an_option_of_every_agents_algorithm(name):
     algorithm = make(name)
     assert isinstance(algorithm.collect_policy, Options)
     greedy = dataclasses.replace(algorithm, collect_policy=policies.Greedy())
