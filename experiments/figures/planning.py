@@ -15,7 +15,6 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 
-from erlctl.environments.compiled.tables import garnet, grid_world, noisy_maze
 from erlctl.algorithms.planners import (
     AdvantageLearning,
     Cvi,
@@ -27,6 +26,7 @@ from erlctl.algorithms.planners import (
     SoftVi,
     ValueIteration,
 )
+from erlctl.environments.compiled.tables import garnet, grid_world, noisy_maze
 from erlctl.options.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
 from erlctl.planning.model import Model, Solution, model_of, solve
 from erlctl.planning.plan import Row, plan

@@ -276,7 +276,7 @@ GREEDY = [("soft_dqn", {"temperature": 0.0}), *(
 
 
 @pytest.mark.parametrize("policy", [policies.Boltzmann, policies.EpsilonBoltzmann])
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", AGENTS)
 def test_a_boltzmann_policy_needs_a_temperature_of_the_algorithms_or_its_own(name, policy):
     """Scores were divided by 0: the policy was wrong without a word."""
     greedy = [fields for known, fields in GREEDY if known == name]

@@ -17,11 +17,11 @@ PLANNERS = {
 GARNET = {"num_states": 6, "num_actions": 3, "branching": 2}
 
 
-def make(name, *, seed=0, errors=SampledStates(), policy=Greedy()):
+def make(name, *, seed=0, policy=None):
     return make_program(RunSpec(
-        name="contract", variant="small", seed=seed, agent=PLANNERS[name](errors=errors),
+        name="contract", variant="small", seed=seed, agent=PLANNERS[name](errors=SampledStates()),
         environment=EnvironmentSection(id="Garnet", kwargs=GARNET),
-        evaluation=EvaluationSection(episodes=3, policy=policy),
+        evaluation=EvaluationSection(episodes=3, policy=policy or Greedy()),
     ))
 
 

@@ -10,19 +10,18 @@ from erlctl.options.networks import Mlp
 from erlctl.options.policies import EpsilonGreedy, Greedy
 from erlctl.spec.schema import EnvironmentSection, EvaluationSection, RunSpec, TrainingSection
 from erlctl.training.factory import make_program
-from tests.oracles import tabular
 
 TABLE = garnet(num_states=6, num_actions=3, branching=2)
 NAMES = ("suboptimality_sup", "suboptimality_l1")
 
 
-def make(gamma=0.9, policy=Greedy(), **kwargs):
+def make(gamma=0.9, policy=None, **kwargs):
     return make_program(RunSpec(
         name="x", variant="x", seed=0, agent=Dqn(gamma=gamma), network=Mlp(hidden=()),
         environment=EnvironmentSection(
             id="Garnet", kwargs={"num_states": 6, "num_actions": 3, "branching": 2, **kwargs}),
         training=TrainingSection(steps=1000, learning_starts=20, batch_size=8, replay_capacity=100),
-        evaluation=EvaluationSection(episodes=2, policy=policy),
+        evaluation=EvaluationSection(episodes=2, policy=policy or Greedy()),
     ))
 
 
@@ -63,9 +62,8 @@ def test_the_loss_is_that_of_the_evaluation_policy(epsilon):
     assert epsilon is not None or expected[0] < 1e-9
 
 
-@pytest.mark.parametrize("observation", ["one_hot"])
-def test_measuring_it_changes_nothing_that_is_learned(observation):
-    watched, plain = make(observation=observation), make(observation=observation)
+def test_measuring_it_changes_nothing_that_is_learned():
+    watched, plain = make(), make()
     watched.advance(60)
     watched.interval_metrics()
     watched.advance(40)
@@ -80,4 +78,3 @@ def test_columns_are_there_where_a_discounted_optimum_is():
     undiscounted = make(gamma=1.0)
     assert not set(NAMES) & set(undiscounted.metric_names)
     assert not set(NAMES) & set(undiscounted.interval_metrics())
-    assert tabular.GARNET_CHECKSUMS  # the table is the reference's
