@@ -141,6 +141,7 @@ def test_the_schema_accepts_what_the_reader_accepts(validator, text):
 def test_the_schema_explains_each_field():
     training = schema()["properties"]["training"]["properties"]
     assert training["steps"] == {
-        "type": "integer", "minimum": 1, "description": "Environment steps of the run; iterations of a planner.",
+        "type": "integer", "minimum": 1,
+        "description": "Environment steps of the run; iterations of a planner.",
         "default": 50_000,
     }
