@@ -88,7 +88,7 @@ def iterate(
     model: Model, solution: Solution, step: Step, state: State, errors: Errors,
     generators: Sequence[np.random.Generator],
 ) -> State:
-    """Return the state after one iteration of the scheme in `erlctl.planning.algorithms`."""
+    """Return the state after one iteration of the scheme in `erlctl.algorithms.planners`."""
     q = state["q"]
     h = step.keep * state["h"] + step.take * q
     log_pi = log_policy_of(step, h)
