@@ -1,4 +1,4 @@
-"""Named things that a spec can choose: algorithms, networks, optimisers, policies.
+"""Named things that a spec can choose: algorithms, networks, optimisers, policies, errors.
 
     @register("algorithm", "dqn")
     @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ _FOLDERS = {
     "network": "erlctl.options.networks",
     "optimizer": "erlctl.options.optimizers",
     "policy": "erlctl.options.policies",
+    "error": "erlctl.options.errors",
     "launcher": "erlctl.launch.launchers",
 }
 _entries: dict[str, dict[str, type[Options]]] = {kind: {} for kind in _FOLDERS}

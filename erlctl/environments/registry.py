@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from erlctl.environments.compiled.base import CompiledEnvironment
+    from erlctl.environments.compiled.tables import Table
 
 _entries: dict[str, CompiledEntry] = {entry.id: entry for entry in catalogue.ENTRIES}
 
@@ -90,6 +91,25 @@ def keywords_of(entry: CompiledEntry, given: Mapping[str, Any]) -> Keywords:
         if name not in known:
             raise UnknownNameError(f"argument of {entry.id}", name, known)
     return dataclasses.replace(entry.keywords, **given)
+
+
+def table_of(environment_id: str, given: Mapping[str, Any]) -> Table | None:
+    """Return the table of a tabular environment, None for any other; needs no TensorFlow.
+
+    Args:
+        environment_id: As for `find`.
+        given: Keyword arguments as a spec gives them.
+    """
+    entry = COMPILED.get(_ALIASES.get(environment_id, environment_id))
+    if entry not in catalogue.TABULAR:
+        return None
+    from erlctl.environments.compiled import tables
+
+    keywords = keywords_of(entry, given)
+    names = {field.name for field in dataclasses.fields(keywords)}
+    names -= {field.name for field in dataclasses.fields(catalogue.TableKeywords)}
+    build = tables.BUILDERS[entry.fixed["builder"]]
+    return build(**{name: getattr(keywords, name) for name in names})
 
 
 def make(

@@ -7,15 +7,32 @@ from collections.abc import Iterator
 
 from erlctl import registry
 from erlctl.algorithms.base import Algorithm
+from erlctl.algorithms.planners import Planner
+from erlctl.environments.catalogue import TABULAR
+from erlctl.environments.host import backends
 from erlctl.environments.space import Space, Spaces
 from erlctl.options.networks import Conv, Mlp
-from erlctl.spec.schema import RunSpec
+from erlctl.spec.reader import default_of
+from erlctl.spec.schema import CheckpointSection, EnvironmentSection, RunSpec, TrainingSection
 
 # Agents whose networks all give action values; an actor's or a quantile network has other heads.
 _VALUE_BASES = ("regularised_dqn", "companion")
 # Weights between convolutions and fully connected layers: Nature's network on 84 x 84 has 1.6
 # million, MinAtar's there 13.8 million, 75 times as slow per update.
 _MAX_DENSE_WEIGHTS = 5_000_000
+# What only agents read: a planner is refused anything but the defaults, which mean nothing.
+_OF_AGENTS = {
+    "environment": ("num_envs", "wrappers", "vectorise", "step_timeout"),
+    "training": (
+        "learning_starts", "train_every", "updates", "batch_size", "replay_capacity",
+        "target_update_every", "target_update_polyak", "compile", "initial_checkpoint",
+    ),
+    "checkpoint": ("replay",),
+}
+_DEFAULTS = {
+    "environment": EnvironmentSection(id="any"), "training": TrainingSection(),
+    "checkpoint": CheckpointSection(),
+}
 
 
 def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
@@ -25,13 +42,17 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         run: The run.
         spaces: Of its environment, None where they are not known.
     """
+    if isinstance(run.agent, Planner):
+        yield from _planner_misfits(run.agent, run)
+        return
     yield from _network_misfits(run)
     if spaces is None:
         return
     if run.agent.action_kind != spaces.action_kind:
         known = registry.all_of("algorithm").items()
         fitting = [name for name, cls in known
-                   if issubclass(cls, Algorithm) and cls.action_kind == spaces.action_kind]
+                   if issubclass(cls, Algorithm) and cls.action_kind == spaces.action_kind
+                   and not issubclass(cls, Planner)]
         yield "agent.algorithm", (
             f"{run.agent.registered_name} needs {run.agent.action_kind} actions; "
             f"{run.environment.id} has {spaces.action_kind} ones ({spaces.action}), for which "
@@ -44,6 +65,27 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         )
     if isinstance(run.network, Conv):
         yield from _conv_misfits(run.network, run.environment.id, spaces.observation)
+
+
+def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]]:
+    name, environment = planner.registered_name, run.environment
+    tabular = [entry.id for entry in TABULAR]
+    if environment.id not in tabular or backends.resolve(environment) != "compiled":
+        yield "agent.algorithm", (
+            f"{name} plans on the table of a compiled tabular environment ({', '.join(tabular)}), "
+            f"which {environment.id} is not; the nearest agent is {planner.deep}"
+        )
+    for section in ("network", "optimizer"):
+        if getattr(run, section) != default_of(RunSpec.__dataclass_fields__[section]):
+            yield section, f"{name} is a planner and has none: remove this section"
+    for section, fields in _OF_AGENTS.items():
+        given, default = getattr(run, section), _DEFAULTS[section]
+        for field in fields:
+            if getattr(given, field) != getattr(default, field):
+                yield f"{section}.{field}", (
+                    f"{name} is a planner, for which this means nothing: remove it, or give it "
+                    "in the variants of the agents alone"
+                )
 
 
 def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:

@@ -79,8 +79,10 @@ def _keywords(entry: CompiledEntry) -> Json:
 def _choices(cls: type[Options]) -> set[Choice]:
     """Return how the sections of a class, and those below them, are chosen."""
     hints = hints_of(cls).values()
-    below = [_choices(hint) for hint in hints if kind_of(hint) == "section"]
-    return {choice for hint in hints if (choice := choice_of(hint))}.union(*below)
+    found = {choice for hint in hints if (choice := choice_of(hint))}
+    below = [hint for hint in hints if kind_of(hint) == "section"]
+    below += [entry for choice in found for entry in registry.all_of(choice.kind).values()]
+    return found.union(*map(_choices, below))
 
 
 def _section(

@@ -19,6 +19,8 @@ _HERE = Where("")  # the places are known to whoever has read the spec
 def resolve(run: RunSpec) -> RunSpec:
     """Return `run` with every `auto` replaced by what it means here: backend and compilation.
 
+    For a planner nothing is compiled, and `compile` stays as it is.
+
     Keyword arguments of a compiled environment get the types that it declares: 1e3 is 1000.
     """
     section = run.environment
@@ -30,7 +32,7 @@ def resolve(run: RunSpec) -> RunSpec:
             kwargs = {name: getattr(keywords, name) for name in kwargs}
     section = dataclasses.replace(section, backend=backend, kwargs=kwargs)
     run = dataclasses.replace(run, environment=section)
-    if run.training.compile != "auto":
+    if run.training.compile != "auto" or run.agent.base == "planner":
         return run
     training = dataclasses.replace(run.training, compile=compilation.choose(run))
     return dataclasses.replace(run, training=training)

@@ -103,8 +103,10 @@ def launch(
         if todo:
             preflight.make_folder(batch.runs_dir)
             # Said before the seconds that the workers take to import TensorFlow.
+            is_light = all(entry.run.agent.base == "planner" for entry in batch.plan)
             show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}, "
-                     f"{min(batch.jobs, todo)} at once; TensorFlow starts ...")
+                     f"{min(batch.jobs, todo)} at once{'' if is_light else '; TensorFlow starts'} "
+                     "...")
         return launcher.launch(batch, take)
 
 

@@ -154,7 +154,7 @@ class Worker:
 
     def _program_for(self, run: RunSpec) -> Any:
         """Return the run's program at step 0; the next seed of the last starts uncompiled."""
-        if not self._programs.has(run):
+        if not self._programs.has(run) and run.agent.base != "planner":
             self._emit(Compiling(label_of(run)))
             started = time.monotonic()
             self._programs.get(run)
@@ -178,8 +178,8 @@ def serve(
     """Be a worker until the parent says so or is gone.
 
     Args:
-        load: Returns (execute, program factory); the real ones, which import TensorFlow, by
-            default. Called after the worker listens, because it takes seconds.
+        load: Returns (execute, program factory); by default the real ones, which import TensorFlow
+            for the first run that needs it. Called after the worker listens: it takes a second.
     """
     lock.declare_parent(os.getppid())
     watch.adopt()

@@ -29,8 +29,8 @@ class Model:
     Attributes:
         successors: int [B, S, A, K], the states that a pair can lead to; padding is the last one.
         probabilities: [B, S, A, K]; padding has 0.
-        cumulative: [B, S, A, K - 1], sums of `probabilities` from the left, for drawing; 2 from the
-            last successor on, so that no rounding error leads into the padding.
+        cumulative: [B, S, A, K - 1], `thresholds` of `probabilities`, for drawing: no rounding
+            error leads into the padding.
         continues: [B, S], 1 where the value counts, 0 in terminal states.
         rewards: [B, S, A], mean rewards.
         start: [B, S], distribution of the first state.
@@ -89,16 +89,29 @@ def model_of(tables: Sequence[Table], discount: float) -> Model:
     width = max(int((table.transitions > 0).sum(-1).max()) for table in tables)
     successors, probabilities = zip(*(_successors(table, width) for table in tables), strict=True)
     chances = np.stack(probabilities)
-    cumulative = np.cumsum(chances, axis=-1)[..., :-1]
-    # From the last successor with weight on.
-    ended = np.cumsum(chances[..., ::-1], axis=-1)[..., ::-1][..., 1:] == 0.0
     return Model(
         successors=np.stack(successors), probabilities=chances,
-        cumulative=np.where(ended, 2.0, cumulative),
+        cumulative=thresholds(chances),
         continues=np.stack([1.0 - table.terminal for table in tables]),
         rewards=np.stack([table.rewards for table in tables]),
         start=np.stack([table.start for table in tables]), discount=discount,
     )
+
+
+def thresholds(probabilities: Array) -> Array:
+    """Return where u in [0, 1) passes from one outcome to the next: [..., K] to [..., K - 1].
+
+    The sums from the left, and 2 from the last outcome with weight on.
+    """
+    sums = np.cumsum(probabilities, axis=-1)[..., :-1]
+    ended = np.cumsum(probabilities[..., ::-1], axis=-1)[..., ::-1][..., 1:] == 0.0
+    return np.where(ended, 2.0, sums)
+
+
+def draw(u: Array, limits: Array) -> npt.NDArray[np.int64]:
+    """Return the outcomes [...] that u in [0, 1), [...], falls on; limits as by `thresholds`."""
+    outcomes: npt.NDArray[np.int64] = (u[..., np.newaxis] >= limits).sum(-1)
+    return outcomes
 
 
 def _successors(table: Table, width: int) -> tuple[npt.NDArray[np.int64], Array]:
@@ -146,3 +159,16 @@ def solve(model: Model) -> Solution:
         if np.abs(improved - q).max() <= 1e-13 * max(1.0, np.abs(q).max()):
             return Solution(q=improved, v=improved.max(-1))
         q = improved
+
+
+def suboptimality(solution: Solution, q: Array) -> dict[str, Array]:
+    """Return how far values q [B, S, A] of policies are below the optimum, [B] each.
+
+    `suboptimality_sup` = max |q* - q|, in units of return; `suboptimality_l1` = sum |q* - q| /
+    sum |q*|.
+    """
+    loss = np.abs(solution.q - q)
+    return {
+        "suboptimality_sup": loss.max((-2, -1)),
+        "suboptimality_l1": loss.sum((-2, -1)) / np.abs(solution.q).sum((-2, -1)),
+    }

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from erlctl.algorithms.planners import Planner, Step
 from erlctl.errors import DomainError
-from erlctl.planning.algorithms import Planner, Step
-from erlctl.planning.errors import Backup, Errors
-from erlctl.planning.model import Array, Model, Solution, evaluate, solve
+from erlctl.options.errors import Errors
+from erlctl.planning.errors import Backup, error_of
+from erlctl.planning.model import Array, Model, Solution, evaluate, solve, suboptimality
 from erlctl.planning.operators import OPERATORS, log_policy, log_sparsemax
 
 State = Mapping[str, np.ndarray]
@@ -26,8 +27,9 @@ class Row:
         metrics: Name to [B]: `suboptimality_sup` = max |q* - q^pi|; `suboptimality_l1` =
             sum |q* - q^pi| / sum |q*|; `optimality_gap` = v* - v^pi of the start; `entropy`,
             `kl` (to pi_{k-1}) and `action_gap` (best minus second best preference), means over
-            the states; `max_preference` = max |h|; `bound`, which no `suboptimality_sup` of pi_k
-            exceeds, where the algorithm has one, else nan.
+            the states; `preference_max` = max |h|; `bound`, which no `suboptimality_sup` of pi_k
+            exceeds, where the algorithm has one, else nan (also for a greedy policy that is not
+            pi_k).
     """
 
     iteration: int
@@ -78,7 +80,7 @@ def plan(
         streams = _at_iteration(generators, k)
         state = iterate(model, known, step, before, errors or Errors(), streams)
         if on_row is not None and (k % every == 0 or k == iterations):
-            on_row(_row(model, known, step, before, state, greedy))
+            on_row(row_of(model, known, step, before, state, greedy))
     return state
 
 
@@ -86,10 +88,10 @@ def iterate(
     model: Model, solution: Solution, step: Step, state: State, errors: Errors,
     generators: Sequence[np.random.Generator],
 ) -> State:
-    """Return the state after one iteration of the scheme in `erlctl.planning.algorithms`."""
+    """Return the state after one iteration of the scheme in `erlctl.algorithms.planners`."""
     q = state["q"]
     h = step.keep * state["h"] + step.take * q
-    log_pi = (log_sparsemax if step.operator == "tsallis" else log_policy)(h, step.temperature)
+    log_pi = log_policy_of(step, h)
     if step.operator is None:
         v = _regularised_value(step, q, log_pi, state["log_policy"])
     else:
@@ -98,13 +100,18 @@ def iterate(
     if step.gap_scale:
         gap = q - v[..., np.newaxis]
         new += step.gap_scale * (gap if step.floor is None else np.maximum(gap, step.floor))
-    error = errors.of(Backup(model, solution, v, generators))
+    error = error_of(errors, Backup(model, solution, v, generators))
     worst = np.abs(error).max((-2, -1))
     return {
         "iteration": state["iteration"] + 1, "q": new + error, "h": h, "log_policy": log_pi,
         "error_sum": state["error_sum"] + error,
         "discounted_error": model.discount * state["discounted_error"] + worst,
     }
+
+
+def log_policy_of(step: Step, h: Array) -> Array:
+    """Return log pi_k of the preferences h_k, [B, S, A]."""
+    return (log_sparsemax if step.operator == "tsallis" else log_policy)(h, step.temperature)
 
 
 def _at_iteration(
@@ -138,24 +145,24 @@ def _kl(log_p: Array, log_q: Array) -> Array:
     return np.multiply(pi, ratio, out=np.zeros(pi.shape), where=pi > 0.0).sum(-1)
 
 
-def _row(
+def row_of(
     model: Model, solution: Solution, step: Step, before: State, after: State, greedy: bool
 ) -> Row:
+    """Return the row of the iteration that led from `before` to `after`; see `plan`."""
     h, log_pi = after["h"], after["log_policy"]
     policy = np.exp(log_policy(h, 0.0) if greedy else log_pi)
     q = evaluate(model, policy)
-    loss = np.abs(solution.q - q)
     value = solution.v - (policy * q).sum(-1)
     ordered = np.sort(h, axis=-1)
     gap = ordered[..., -1] - ordered[..., -2] if h.shape[-1] > 1 else np.zeros(h.shape[:-1])
     return Row(iteration=int(after["iteration"]), policy=policy, metrics={
-        "suboptimality_sup": loss.max((-2, -1)),
-        "suboptimality_l1": loss.sum((-2, -1)) / np.abs(solution.q).sum((-2, -1)),
+        **suboptimality(solution, q),
         "optimality_gap": (model.start * value).sum(-1),
         "entropy": _entropy(log_pi).mean(-1),
         "kl": _kl(log_pi, before["log_policy"]).mean(-1),
-        "action_gap": gap.mean(-1), "max_preference": np.abs(h).max((-2, -1)),
-        "bound": _bound(model, solution, step, before, after),
+        "action_gap": gap.mean(-1), "preference_max": np.abs(h).max((-2, -1)),
+        "bound": np.full(len(h), np.nan) if greedy and step.temperature > 0.0
+        else _bound(model, solution, step, before, after),
     })
 
 

@@ -1,20 +1,20 @@
 """Writes and reads checkpoints: a run's state is a set of variables, so saving it saves the run.
 
-The state is a TensorFlow tensor bundle under stable names, without an object graph. A checkpoint
-appears by one rename after its bytes are on the disk. See `catalogue` for which there are.
+The state lies under stable names in a TensorFlow tensor bundle, or in an .npz file where a program
+has NumPy arrays alone (`manifest.FORMATS`). A checkpoint appears by one rename after its bytes are
+on the disk. See `catalogue` for which there are. Imports TensorFlow for bundles alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
+import importlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
 
 from erlctl.errors import DamagedError
 from erlctl.runs import catalogue, store
@@ -24,11 +24,10 @@ from erlctl.runs.manifest import Damage, Manifest
 
 State = Mapping[str, Any]  # stable name -> tf.Variable or np.ndarray
 
-_PREFIX = "state"
-
 
 def save(
     state: State, paths: RunPaths, *, step: int, fingerprint: str,
+    state_format: manifests.Format = "bundle",
     resumable: bool = True,
     has_replay: bool = True,
     offsets: Mapping[str, int] | None = None,
@@ -42,6 +41,7 @@ def save(
         paths: The run.
         step: Environment steps done; names the folder.
         fingerprint: sha256 of the canonical spec.
+        state_format: See `format_of`.
         resumable: False for weights alone.
         has_replay: Whether `state` holds the replay buffer.
         offsets: Lengths of the run's append-only files, which the caller has brought to the disk.
@@ -54,10 +54,12 @@ def save(
     paths.checkpoints.mkdir(exist_ok=True)
     folder = paths.checkpoint(step, resumable)
     with store.new_folder(folder) as temporary:
-        tensors = _write_bundle(temporary / _PREFIX, state)
+        _module(state_format).write(temporary, state)
         manifest = Manifest(
             step=step, resumable=resumable, has_replay=has_replay,
-            files=manifests.describe_files(temporary), tensors=tensors, fingerprint=fingerprint,
+            files=manifests.describe_files(temporary, state_format), fingerprint=fingerprint,
+            tensors={name: {"shape": list(value.shape), "dtype": value.dtype.name}
+                     for name, value in state.items()},
             offsets=dict(offsets or {}), versions=dict(versions or {}), extra=dict(extra or {}),
         )
         data = store.json_bytes(manifest.to_json(), indent=None)
@@ -67,32 +69,15 @@ def save(
     return manifest
 
 
-def _write_bundle(prefix: Path, state: State) -> dict[str, dict[str, Any]]:
-    names = sorted(state)
-    values = [_tensor(state[name]) for name in names]
-    try:
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names),
-            tensors=values,
-        )
-    except tf.errors.OpError as error:
-        is_full = isinstance(error, tf.errors.ResourceExhaustedError)
-        code = errno.ENOSPC if is_full else errno.EIO
-        raise OSError(code, f"{os.strerror(code)} ({error.message})", str(prefix)) from error
-    return {
-        name: {"shape": value.shape.as_list(), "dtype": value.dtype.name}
-        for name, value in zip(names, values, strict=True)
-    }
+def format_of(state: State) -> manifests.Format:
+    """Return how a program's own state is written."""
+    is_numpy = all(isinstance(value, np.ndarray) for value in state.values())
+    return "arrays" if is_numpy else "bundle"
 
 
-def _tensor(value: Any) -> tf.Tensor:
-    """Return a variable's value, or an array as a tensor on the same memory: replays are large.
-
-    TensorFlow takes no truth values this way (DLPack's type code 6); those are copied.
-    """
-    if isinstance(value, np.ndarray) and value.ndim and value.dtype != np.bool_:
-        return tf.experimental.dlpack.from_dlpack(value.__dlpack__())
-    return tf.convert_to_tensor(value)
+def _module(name: manifests.Format) -> ModuleType:
+    """Return what writes and reads a format; the bundle's imports TensorFlow."""
+    return importlib.import_module(f"erlctl.runs.{name}")
 
 
 def restore(
@@ -112,19 +97,17 @@ def restore(
     """
     _check_match(folder, manifest, state, optional)
     names = sorted(set(state) & set(manifest.tensors))
+    module = _module(manifest.state_format)
     for name in names:  # one at a time: no second copy of a large replay
-        target = state[name]
-        try:
-            value, = tf.raw_ops.RestoreV2(
-                prefix=str(folder / _PREFIX), tensor_names=[name], shape_and_slices=[""],
-                dtypes=[tf.as_dtype(target.dtype)],
-            )
-        except tf.errors.OpError as error:
-            raise DamagedError(f"{folder}: TensorFlow cannot read it: {error.message}") from error
-        if isinstance(target, np.ndarray):
-            target[...] = value.numpy()
-        else:
-            target.assign(value)
+        assign(state[name], module.read(folder, name, state[name]))
+
+
+def assign(target: Any, value: Any) -> None:
+    """Set a variable, or an array in place."""
+    if isinstance(target, np.ndarray):
+        target[...] = value
+    else:
+        target.assign(value)
 
 
 def _check_match(
@@ -132,7 +115,7 @@ def _check_match(
 ) -> None:
     saved = {name: (entry.get("shape"), entry.get("dtype"))
              for name, entry in manifest.tensors.items()}
-    wanted = {name: (list(value.shape), tf.as_dtype(value.dtype).name)
+    wanted = {name: (list(value.shape), value.dtype.name)
               for name, value in state.items()}
     both = sorted(set(saved) & set(wanted))
     differing = [f"{name} {saved[name]} instead of {wanted[name]}"

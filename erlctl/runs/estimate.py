@@ -13,8 +13,10 @@ def replay_bytes(run: RunSpec) -> int | None:
     """Return the size of a full replay buffer, None where the observation's shape is unknown.
 
     capacity * (2 observations + action + reward + discount + bookkeeping); observations of images
-    dominate it.
+    dominate it. Planners have none.
     """
+    if run.agent.base == "planner":
+        return 0
     spaces = spaces_of(run.environment)
     if spaces is None:
         return None

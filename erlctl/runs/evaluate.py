@@ -62,14 +62,14 @@ class Player:
             ErlctlError: There is no such checkpoint.
             DamagedError: It is damaged.
         """
-        from erlctl.runs import checkpoints  # imports TensorFlow
+        from erlctl.runs import checkpoints
 
         run = run or spec.load_run(paths.spec)
         program = self._programs.get(run)
         state = program.state()
         weights = {name: state[name] for name in program.weights_names}
         manifest = checkpoints.load_weights(paths, which, weights)
-        state["counters/step"].assign(manifest.step)
+        checkpoints.assign(state["counters/step"], manifest.step)
         return run, program, manifest.step
 
     def close(self) -> None:

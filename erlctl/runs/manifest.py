@@ -13,14 +13,18 @@ import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from erlctl.errors import ErlctlError
 from erlctl.runs.layout import RunPaths
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-STATE_FILES = ("state.index", "state.data-00000-of-00001")
+Format = Literal["bundle", "arrays"]
+# How a state is written (`runs.bundle`, `runs.arrays`) -> its files.
+FORMATS: Mapping[Format, tuple[str, ...]] = {
+    "bundle": ("state.index", "state.data-00000-of-00001"), "arrays": ("state.npz",),
+}
 
 _MAX_MANIFEST_BYTES = 16 * 2**20
 _CHUNK_BYTES = 1 << 20
@@ -58,6 +62,11 @@ class Manifest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
+    @property
+    def state_format(self) -> Format:
+        """How the state is written; the files tell."""
+        return next(name for name, files in FORMATS.items() if set(files) == set(self.files))
+
     def to_json(self) -> dict[str, Any]:
         """Return the object that `read` reads again."""
         return dict(vars(self))  # asdict would copy every entry, several milliseconds a checkpoint
@@ -91,8 +100,9 @@ def read(folder: Path) -> Manifest:
         if type(loaded.get(key)) is not expected:
             found = f"{loaded.get(key)!r:.60}"
             raise Damage(f"{MANIFEST}: {key} is {found}, expected {expected.__name__}")
-    if set(loaded["files"]) != set(STATE_FILES):
-        raise Damage(f"{MANIFEST}: files are {sorted(loaded['files'])}, expected {STATE_FILES}")
+    if set(loaded["files"]) not in map(set, FORMATS.values()):
+        raise Damage(f"{MANIFEST}: files are {sorted(loaded['files'])}, expected "
+                     f"{' or '.join(map(str, FORMATS.values()))}")
     if not all(isinstance(entry, dict) for entry in loaded["tensors"].values()):
         raise Damage(f"{MANIFEST}: tensors are not described")
     return Manifest(**{key: loaded[key] for key in _TYPES})
@@ -120,22 +130,22 @@ def verify(
         raise Damage(f"{MANIFEST} is of step {manifest.step}, the folder is called {folder.name}")
     if fingerprints is not None and manifest.fingerprint not in fingerprints:
         raise Damage("it was written for another spec")
-    for name in STATE_FILES:
+    for name in FORMATS[manifest.state_format]:
         entry = manifest.files[name]
         actual = _size(folder / name)
         if not isinstance(entry, dict) or actual != entry.get("bytes"):
             expected = entry.get("bytes") if isinstance(entry, dict) else entry
             raise Damage(f"{name} has {actual} of {expected} bytes")
-    for name in STATE_FILES:
+    for name in FORMATS[manifest.state_format]:
         if sha256(folder / name) != manifest.files[name].get("sha256"):
             raise Damage(f"{name} has changed since it was written (sha256)")
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+def describe_files(folder: Path, state_format: Format) -> dict[str, dict[str, Any]]:
     """Return {name: {bytes, sha256}} of the state files in `folder`."""
     return {
         name: {"bytes": _size(folder / name), "sha256": sha256(folder / name)}
-        for name in STATE_FILES
+        for name in FORMATS[state_format]
     }
 
 

@@ -17,7 +17,7 @@ class ProgramCache:
     """Makes programs and keeps the last: runs that differ in the seed alone share one.
 
     Args:
-        factory: Makes the program of a run; TensorFlow is imported by then.
+        factory: Makes the program of a run.
     """
 
     def __init__(self, factory: Callable[[RunSpec], Program]) -> None:

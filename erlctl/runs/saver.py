@@ -134,6 +134,7 @@ class Saver:
                 file.wait_for_disk()
             checkpoints.save(
                 values, self._paths, step=order.step, fingerprint=self._fingerprint,
+                state_format=checkpoints.format_of(order.state),
                 resumable=is_full_checkpoint, has_replay=order.has_replay, offsets=offsets,
                 versions=provenance.versions(),
                 extra={"best_return": self._best_return, "best_step": self._best_step,

@@ -84,7 +84,9 @@ class EnvironmentSection(Options):
 class TrainingSection(Options):
     """How much, how often, on what. Steps are environment steps over all environments."""
 
-    steps: int = option(50_000, "Environment steps of the run.", domain=AT_LEAST_ONE)
+    steps: int = option(
+        50_000, "Environment steps of the run; iterations of a planner.", domain=AT_LEAST_ONE
+    )
     learning_starts: int = option(1000, "Steps before the first update.", domain=NON_NEGATIVE)
     train_every: int = option(
         1, "Vector steps (num_envs environment steps each) between updates.", domain=AT_LEAST_ONE
@@ -100,7 +102,7 @@ class TrainingSection(Options):
     )
     compile: Literal["auto", "xla", "graph"] = option(
         "auto", "How the program is compiled; auto is what was measured to be faster. Decided when "
-        "the run is made: spec.yaml never says auto."
+        "the run is made: spec.yaml says auto for planners alone, of which nothing is compiled."
     )
     initial_checkpoint: str | None = option(
         None, "Weights to start from: RUN, RUN@STEP, RUN@best or RUN@latest, RUN a run directory."

@@ -1,4 +1,4 @@
-"""Which program trains a run: where its environment lives decides."""
+"""Which program trains a run: its algorithm and where its environment lives decide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from erlctl.training.protocol import Program
 
 
 def make_program(run: RunSpec) -> Program:
-    """Return the program of a run, at step 0 with the run's seed.
+    """Return the program of a run, at step 0 with the run's seed; a planner's has no TensorFlow.
 
     Raises:
         ErlctlError: The environment section asks for what its backend has not.
@@ -18,6 +18,10 @@ def make_program(run: RunSpec) -> Program:
     for path, problem in backends.problems(run.environment):
         raise ErlctlError(f"environment.{path}: {problem}")
     run = resolve(run)
+    if run.agent.base == "planner":
+        from erlctl.training.planner_program import PlannerProgram
+
+        return PlannerProgram(run)
     if run.environment.backend == "compiled":
         from erlctl.training.program import CompiledProgram
 

@@ -13,11 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from erlctl.environments import registry as environments
+from erlctl.environments.compiled.tabular import TabularEnvironment
+from erlctl.options.policies import Greedy
 from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.base import TrainingProgram
 from erlctl.training.chunk import Chunk, Episodes
 from erlctl.training.evaluator import CompiledEvaluator
+from erlctl.training.exactness import ExactLoss
 from erlctl.training.learner import Learner
 from erlctl.training.replay import Item, TransitionReplayBuffer
 from erlctl.training.seeding import Stream
@@ -63,11 +66,27 @@ class CompiledProgram(TrainingProgram):
         self._diagnose = tf.function(
             self._diagnose_graph, jit_compile=learner.is_xla, autograph=False
         )
-        super().__init__(learner, CompiledEvaluator(learner), {
+        evaluator = CompiledEvaluator(learner)
+        self._exact: ExactLoss | None = None
+        if isinstance(self._environment, TabularEnvironment) and run.agent.gamma < 1.0:
+            self._exact = ExactLoss(
+                self._environment, run.agent.gamma, evaluator.make_policy("evaluation"),
+                is_greedy=isinstance(run.evaluation.policy, Greedy),
+            )
+        super().__init__(learner, evaluator, {
             **self._running,
             **{f"environment/{n}": v for n, v in self._environment.state_variables.items()},
             **{f"replay/{n}": v for n, v in self._replay.state().items()},
         })
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """See the base class; on a table also the exact losses."""
+        return (*super().metric_names, *(self._exact.names if self._exact else ()))
+
+    def interval_metrics(self) -> dict[str, float]:
+        """See the base class; on a table also what the evaluation policy loses, exactly."""
+        return super().interval_metrics() | (self._exact.figures() if self._exact else {})
 
     def begin(self, seed: int) -> None:
         """Empty the replay and reset the environments."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from erlctl.training.chunk import Chunk
-from erlctl.training.evaluator import Film, PolicyName
+
+if TYPE_CHECKING:
+    from erlctl.training.evaluator import Film, PolicyName
 
 
 class Program(Protocol):
@@ -67,7 +69,7 @@ class Program(Protocol):
         """Return sentences about what a resumed run does not continue."""
 
     def export_policy(self, folder: str) -> None:
-        """Write the evaluation policy as a TF-Agents SavedModel."""
+        """Write the evaluation policy: a TF-Agents SavedModel, of a planner a table."""
 
     def close(self) -> None:
         """Free environments and whatever else outlives the object."""

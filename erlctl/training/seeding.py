@@ -7,9 +7,12 @@ stream, a larger network never changes the environment's.
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Stream(enum.IntEnum):
@@ -34,6 +37,8 @@ def sequence(seed: int, stream: Stream) -> np.random.SeedSequence:
 
 def make_generator() -> tf.random.Generator:
     """Return a Philox generator whose state is a variable; `reseed` gives it a stream."""
+    import tensorflow as tf  # planners have no use for it
+
     return tf.random.Generator.from_key_counter(key=0, counter=[0, 0], alg="philox")
 
 

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 
-from erlctl.environments.compiled.tables import garnet, grid_world, noisy_maze
-from erlctl.planning.algorithms import (
+from erlctl.algorithms.planners import (
     AdvantageLearning,
     Cvi,
     Dpp,
@@ -27,7 +26,8 @@ from erlctl.planning.algorithms import (
     SoftVi,
     ValueIteration,
 )
-from erlctl.planning.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
+from erlctl.environments.compiled.tables import garnet, grid_world, noisy_maze
+from erlctl.options.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
 from erlctl.planning.model import Model, Solution, model_of, solve
 from erlctl.planning.plan import Row, plan
 
@@ -88,7 +88,7 @@ def preference_growth() -> Result:
         solution = solve(model)
         rate = (solution.v[..., np.newaxis] - solution.q).max()
         rows = _rows(model, Dpp(temperature=0.1), iterations, every=200, solution=solution)
-        at, values = _curve(rows, "max_preference")
+        at, values = _curve(rows, "preference_max")
         axes.plot(at, values[:, 0], "o-", label="largest |preference|")
         axes.plot(at, rate * at, "k--", label="iterations x largest |A*|")
         axes.set(title=name, xlabel="iteration", ylabel="units of return")

@@ -14,10 +14,11 @@ from erlctl.options import policies
 from erlctl.spec.schema import EnvironmentSection, EvaluationSection, RunSpec, TrainingSection
 
 ALGORITHMS = registry.all_of("algorithm")
+AGENTS = [name for name, cls in ALGORITHMS.items() if cls.base != "planner"]
 VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
-BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac"}
+BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac", "planner"}
 
 # Section 0's table of the reference: operator, temperature, alpha, clip, double.
 TARGETS = {
@@ -133,8 +134,8 @@ def test_default_settings_have_no_warning_but_the_original_ones(name):
     assert bool(warnings) == (name == "original_dpp")
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_behaviour_policy_is_an_option_of_every_algorithm(name):
+@pytest.mark.parametrize("name", AGENTS)
+def test_behaviour_policy_is_an_option_of_every_agents_algorithm(name):
     algorithm = make(name)
     assert isinstance(algorithm.collect_policy, Options)
     greedy = dataclasses.replace(algorithm, collect_policy=policies.Greedy())
@@ -275,7 +276,7 @@ GREEDY = [("soft_dqn", {"temperature": 0.0}), *(
 
 
 @pytest.mark.parametrize("policy", [policies.Boltzmann, policies.EpsilonBoltzmann])
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", AGENTS)
 def test_a_boltzmann_policy_needs_a_temperature_of_the_algorithms_or_its_own(name, policy):
     """Scores were divided by 0: the policy was wrong without a word."""
     greedy = [fields for known, fields in GREEDY if known == name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from erlctl.analysis import labels, terminal
 from erlctl.analysis.comparison import compare
-from erlctl.analysis.data import METRICS
+from erlctl.analysis.data import METRICS, Run, in_memory
 from erlctl.analysis.figures import (
     curves,
     diagnostics,
@@ -24,7 +25,7 @@ from erlctl.analysis.figures import (
 )
 from erlctl.analysis.figures.figure import FORMATS, check_name
 from erlctl.analysis.grid import align, moving_average
-from erlctl.analysis.load import load
+from erlctl.analysis.load import Loaded, load
 from erlctl.analysis.references import REFERENCES
 from erlctl.analysis.scores import Scoring
 from erlctl.errors import ErlctlError, UnknownNameError
@@ -498,3 +499,41 @@ def test_names_in_a_narrow_terminal_stay_different(runs_dir, color):
 
 def test_the_terminal_shows_colours_on_request(runs_dir):
     assert "\x1b[" in terminal.curves(family(runs_dir, 1, 3).runs, width=70, color=True)
+
+
+def _planned(variant, seed, losses, bounds=None):
+    """A run that logged losses [k] against the optimum, and bounds on them."""
+    columns = {"step": np.arange(1.0, len(losses) + 1), "suboptimality_sup": np.array(losses)}
+    if bounds is not None:
+        columns["bound"] = np.array(bounds)
+    empty = in_memory(lambda: ({}, []))
+    return Run(Path(variant), "erlctl", variant, "Garnet", empty, in_memory(lambda: (columns, [])),
+               seed=seed)
+
+
+def test_losses_are_drawn_on_a_logarithmic_axis_with_their_bounds_dashed():
+    runs = [
+        *(_planned("a", seed, [1.0, 0.1, 0.0], [100.0, 50.0, 25.0]) for seed in range(2)),
+        *(_planned("b", seed, [1.0, 0.5, 0.02]) for seed in range(2)),
+    ]
+    figure = curves.curves(runs, METRICS["suboptimality_sup"])
+    (panel,) = [axes for axes in figure.figure.axes if axes.lines]
+    assert panel.get_yscale() == "log"
+    dashed = [line for line in panel.lines if list(line.get_ydata()) == [100.0, 50.0, 25.0]]
+    (of_a,) = [line for line in panel.lines if line.get_marker() != "None"
+               and list(line.get_ydata()) == [1.0, 0.1, 0.0]]
+    assert [line.get_color() for line in dashed] == [of_a.get_color()]
+    assert dashed[0].get_linestyle() == "--"
+    text = texts(figure)
+    assert "Thin dashes" in text
+    assert "Values of 0 lie below the axis." in text
+    others = curves.curves(runs[2:], METRICS["suboptimality_sup"])
+    assert "Thin dashes" not in texts(others)
+
+
+def test_less_loss_is_better():
+    runs = [_planned(name, seed, [1.0, last + seed / 1000])
+            for name, last in (("a", 0.01), ("b", 0.5)) for seed in range(10)]
+    comparison = compare(Loaded(runs, []), Scoring(metric=METRICS["suboptimality_sup"]))
+    verdicts = [pair.verdict for block in comparison.blocks for pair in block.pairs]
+    assert verdicts == ["better"]

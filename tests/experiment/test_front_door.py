@@ -223,3 +223,51 @@ def test_asking_a_host_environment_imports_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "500\n"), done.stderr
+
+
+PLAN = "name: plan\nenvironment: {id: Garnet}\nagent: {algorithm: munchausen_vi}\n"
+
+
+def test_a_planner_needs_a_table_and_the_nearest_agent_is_named():
+    (text,) = refusals(PLAN.replace("Garnet", "CartPole-v1"))
+    assert text.startswith("spec.yaml:3:20: agent.algorithm: munchausen_vi plans on the table")
+    assert text.endswith("the nearest agent is munchausen_dqn")
+
+
+@pytest.mark.parametrize(("given", "path"), [
+    ("network: {type: mlp, hidden: [8]}", "network"),
+    ("optimizer: {type: adam, learning_rate: 0.1}", "optimizer"),
+    ("training: {batch_size: 8}", "training.batch_size"),
+    ("training: {compile: xla}", "training.compile"),
+    ("checkpoint: {replay: false}", "checkpoint.replay"),
+])
+def test_what_means_nothing_for_a_planner_is_refused_where_it_is_given(given, path):
+    (text,) = refusals(PLAN + given)
+    assert text.startswith("spec.yaml:4:")
+    assert f" {path}: munchausen_vi is a planner" in text
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ("agent.gamma=1", "agent.gamma: must be in [0, 1)"),
+    ("agent.collect_policy.type=greedy", "agent.collect_policy"),
+    ("evaluation.policy.type=epsilon_greedy", "evaluation.policy: must be greedy, or boltzmann"),
+    ("agent.errors.type=gausian", "gaussian"),
+])
+def test_a_planners_own_settings_are_checked(change, says):
+    (text,) = refusals(PLAN, change)
+    assert says in text
+
+
+def test_a_planners_spec_stays_what_it_is():
+    (run,) = load(PLAN + "training: {steps: 100}").runs
+    assert run.training.compile == "auto"
+    assert spec.parse_run(spec.dump(run).encode(), "again") == run
+    assert estimate.replay_bytes(run) == 0
+
+
+def test_the_schema_knows_the_errors_of_planners():
+    from erlctl.experiment import json_schema
+
+    definitions = json_schema.schema()["$defs"]
+    assert "standard_deviation" in definitions["error.gaussian"]["properties"]
+    assert "collect_policy" not in definitions["algorithm.md_vi"]["properties"]

@@ -5,10 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from erlctl.environments.compiled.tables import BUILDERS, Table, garnet, grid_world
-from erlctl.errors import DomainError
-from erlctl.planning.algorithms import (
-    PLANNERS,
+from erlctl import registry
+from erlctl.algorithms.planners import (
     AdvantageLearning,
     Cvi,
     Dpp,
@@ -20,21 +18,20 @@ from erlctl.planning.algorithms import (
     TsallisVi,
     ValueIteration,
 )
-from erlctl.planning.errors import (
-    ERRORS,
-    Adversarial,
-    Backup,
-    Bias,
-    Errors,
-    Gaussian,
-    SampledStates,
-)
+from erlctl.environments.compiled.tables import BUILDERS, Table, garnet, grid_world
+from erlctl.errors import DomainError
+from erlctl.options.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
+from erlctl.planning.errors import Backup, error_of
 from erlctl.planning.model import evaluate, model_of, solve
 from erlctl.planning.operators import boltzmann, log_policy, log_sparsemax, logsumexp, tsallis
 from erlctl.planning.plan import initial_state, plan
 from tests.oracles import planning as oracle
 from tests.oracles import tabular
 
+PLANNERS = {
+    name: cls for name, cls in registry.all_of("algorithm").items() if cls.base == "planner"
+}
+ERRORS = registry.all_of("error")
 GAMMA = 0.9
 TABLE = garnet(seed=0)
 SMALL = garnet(seed=3, num_states=6, num_actions=3, branching=2)
@@ -207,9 +204,12 @@ def test_bandit_gaps():
 class _Alternating(Errors):
     """+table, -table, +table, ...: large errors whose average vanishes."""
 
-    def of(self, backup):
-        self.__dict__["sign"] = -self.__dict__.get("sign", -1.0)
-        return self.sign * np.random.default_rng(2).standard_normal(backup.model.shape)
+
+
+@error_of.register
+def _(errors: _Alternating, backup):
+    errors.__dict__["sign"] = -errors.__dict__.get("sign", -1.0)
+    return errors.sign * np.random.default_rng(2).standard_normal(backup.model.shape)
 
 
 def test_dpp_averages_errors_that_value_iteration_suffers():
@@ -265,7 +265,7 @@ def test_sampled_errors_have_mean_zero_and_shrink_with_samples():
     def spread(samples):
         errors = SampledStates(samples=samples)
         draws = np.stack([
-            errors.of(Backup(MODEL, SOLUTION, SOLUTION.v, [np.random.default_rng(i)]))
+            error_of(errors, Backup(MODEL, SOLUTION, SOLUTION.v, [np.random.default_rng(i)]))
             for i in range(400)
         ])
         return np.abs(draws.mean(0)).max(), draws.std()
@@ -275,9 +275,9 @@ def test_sampled_errors_have_mean_zero_and_shrink_with_samples():
 
 
 def test_fixed_errors_have_their_sizes():
-    bias = Bias(size=0.2).of(Backup(MODEL, SOLUTION, SOLUTION.v, []))
+    bias = error_of(Bias(size=0.2), Backup(MODEL, SOLUTION, SOLUTION.v, []))
     np.testing.assert_array_equal(bias[0, 0], [0.2, -0.2, 0.2, -0.2])
-    adverse = Adversarial(size=0.2).of(Backup(MODEL, SOLUTION, SOLUTION.v, []))
+    adverse = error_of(Adversarial(size=0.2), Backup(MODEL, SOLUTION, SOLUTION.v, []))
     optimal = SOLUTION.q.argmax(-1)[..., np.newaxis]
     assert (np.take_along_axis(adverse, optimal, -1) == -0.2).all()
 

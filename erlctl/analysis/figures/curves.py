@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from erlctl.analysis.data import RETURN, Metric, Run
+from erlctl.analysis.data import METRICS, RETURN, Metric, Run
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _NAMES = {"mean": "mean", "iqm": "interquartile mean", "median": "median"}
 _FEW_LINES = 4
+_LOG_RATIO = 100.0
+# Losses against the optimum, which fall by orders of magnitude.
+_LOSSES = ("suboptimality_sup", "suboptimality_l1", "optimality_gap", "bound")
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Drawn:
         has_runs: Whether single runs were drawn.
         is_cut: Whether a band was cut at the possible values.
         has_others: Whether variants of other panels were drawn in grey.
+        has_bounds: Whether bounds were drawn.
+        hides_zeros: Whether values of 0 lie below a logarithmic axis.
     """
 
     statistic: str = "mean"
@@ -49,6 +54,8 @@ class Drawn:
     has_runs: bool = False
     is_cut: bool = False
     has_others: bool = False
+    has_bounds: bool = False
+    hides_zeros: bool = False
 
     def caption(self, smooth: int) -> str:
         """Return what lines and bands are."""
@@ -66,6 +73,10 @@ class Drawn:
             parts.append("Faint lines: single runs.")
         if self.has_others:
             parts.append("Grey: the variants of the other panels.")
+        if self.hides_zeros:
+            parts.append("Values of 0 lie below the axis.")
+        if self.has_bounds:
+            parts.append("Thin dashes: what theory bounds the line of that colour by.")
         parts.append(
             f"Smoothed: moving average of {smooth} points." if smooth > 1 else "Not smoothed.")
         return " ".join(parts)
@@ -110,6 +121,12 @@ class Drawn:
                            zorder=1.5, linewidth=line.get_linewidth() * 0.4)
         return line
 
+    def bound(self, panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:
+        """Draw what a variant's line cannot exceed."""
+        self.has_bounds = True
+        panel.plot(aligned.x, aligned.centre(self.statistic), color=pen.color, linestyle="--",
+                   linewidth=0.7, zorder=1)
+
     def others(self, panel: Any, lines: Mapping[str, Aligned], members: Sequence[str]) -> None:
         """Draw the lines of the variants that are not in this panel in grey, to compare with."""
         for variant, aligned in lines.items():
@@ -145,12 +162,18 @@ def curves(
             len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, environment in enumerate(environments):
             lines = lines_of(runs, environment, variants, metric, by_wall_time, smooth)
+            bounds = {}
+            if metric.name == "suboptimality_sup":
+                bounds = lines_of(
+                    runs, environment, variants, METRICS["bound"], by_wall_time, smooth)
             known = limits.possible(environment, metric)
             column = [block[at] for block in blocks]
             for panel, part, handles in zip(column, parts, sheet.handles, strict=True):
                 for variant in (name for name in part if name in lines):
                     handles[sheet.labels[variant]] = drawn.line(
                         panel, lines[variant], sheet.pens[variant], known)
+                    if variant in bounds:
+                        drawn.bound(panel, bounds[variant], sheet.pens[variant])
                     if len(part) <= _FEW_LINES:
                         _say_n(panel, lines[variant], sheet.pens[variant])
                 drawn.others(panel, lines, part)
@@ -160,6 +183,8 @@ def curves(
             same_limits(column, [aligned.values for aligned in lines.values()])
             for panel in column:
                 _make_room_for_n(panel)
+            if metric.name in _LOSSES and logarithmic(column):
+                drawn.hides_zeros |= any((each.values <= 0.0).any() for each in lines.values())
         over = "training time" if by_wall_time else "steps"
         return sheet.finish(title=f"{metric.label} over {over}", caption=drawn.caption(smooth))
 
@@ -196,6 +221,29 @@ def same_limits(panels: Sequence[Any], runs: Sequence[Floats] = ()) -> None:
     if found is not None:
         for panel in panels:
             panel.set_ylim(*found)
+
+
+def logarithmic(panels: Sequence[Any]) -> bool:
+    """Take a logarithmic axis where the positive values of the lines span orders of magnitude.
+
+    Its lower end follows the bulk of the values: a single difference that rounds to 1e-16 would
+    press everything else into the top.
+
+    Returns:
+        Whether it was taken.
+    """
+    values = np.concatenate([line.get_ydata() for p in panels for line in p.get_lines()])
+    values = values[np.isfinite(values) & (values > 0.0)]
+    if not values.size:
+        return False
+    low, high = float(np.quantile(values, 0.02)) / 2, float(values.max()) * 1.5
+    if high / max(low, float(values.min())) <= _LOG_RATIO:
+        return False
+    for panel in panels:
+        panel.set_yscale("log")
+        panel.set_ylim(max(low, float(values.min()) / 1.5), high)
+        look_of.plain_numbers(panel.yaxis)
+    return True
 
 
 def _say_n(panel: Any, aligned: Aligned, pen: look_of.Pen) -> None:

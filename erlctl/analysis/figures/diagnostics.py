@@ -10,7 +10,7 @@ import numpy as np
 from erlctl.analysis.data import METRICS, PROGRESS, Run
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
-from erlctl.analysis.figures.curves import Drawn, lines_of, same_limits
+from erlctl.analysis.figures.curves import Drawn, lines_of, logarithmic, same_limits
 from erlctl.analysis.numbers import natural
 from erlctl.errors import ErlctlError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("entropy", "action_gap", "kl_to_target", "preference_max", "clipped_fraction", "loss")
 _LOGARITHMIC = ("kl_to_target", "preference_max", "loss", "gradient_norm")  # span magnitudes
-_LOG_RATIO = 100.0
 
 
 def diagnostics(
@@ -93,19 +92,7 @@ def _applies(runs: Sequence[Run], environment: str, name: str) -> bool:
 
 
 def _scale(panels: Sequence[Any], name: str) -> None:
-    """Take a logarithmic axis where positive values span orders of magnitude.
-
-    Its lower end follows the bulk of the values: a single difference that rounds to 1e-16 would
-    press everything else into the top.
-    """
+    """Take a logarithmic axis where positive values span orders of magnitude."""
     values = np.concatenate([line.get_ydata() for p in panels for line in p.get_lines()])
-    values = values[np.isfinite(values)]
-    if name not in _LOGARITHMIC or not values.size or values.min() <= 0:
-        return
-    low, high = float(np.quantile(values, 0.02)) / 2, float(values.max()) * 1.5
-    if high / max(low, float(values.min())) <= _LOG_RATIO:
-        return
-    for panel in panels:
-        panel.set_yscale("log")
-        panel.set_ylim(max(low, float(values.min()) / 1.5), high)
-        look_of.plain_numbers(panel.yaxis)
+    if name in _LOGARITHMIC and not (values <= 0).any():
+        logarithmic(panels)

@@ -24,7 +24,9 @@ RETURNS: Mapping[str, Range] = {
 _NO_PENALTIES = "MinAtar/"  # rewards of its games are never negative
 _METRICS: Mapping[str, Range] = {
     "clipped_fraction": (0.0, 1.0), "epsilon": (0.0, 1.0), "kl_to_target": (0.0, math.inf),
-    "gradient_norm": (0.0, math.inf), "preference_max": (0.0, math.inf),
+    "suboptimality_sup": (0.0, math.inf), "suboptimality_l1": (0.0, math.inf),
+    "kl": (0.0, math.inf), "bound": (0.0, math.inf), "gradient_norm": (0.0, math.inf),
+    "preference_max": (0.0, math.inf),
     "length": (0.0, math.inf), "length_mean": (0.0, math.inf), "return_std": (0.0, math.inf),
     "steps_per_second": (0.0, math.inf), "wall_seconds": (0.0, math.inf),
 }
