@@ -14,7 +14,7 @@ MAX_FUNCTION_LINES = 40
 # Modules that must stay free of TensorFlow, also indirectly, each with everything below it.
 LIGHT = (
     "errors", "fields", "registry", "options", "algorithms", "spec", "analysis", "cli",
-    "runs.layout", "runs.tables", "environments.registry",
+    "runs.layout", "runs.tables", "environments.registry", "planning",
 )
 HEAVY = ("tensorflow", "tf_agents", "tensorflow_probability", "keras", "gym")
 FORBIDDEN_IMPORTS = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
