@@ -76,6 +76,9 @@ class ValueAgent(Agent):
         q, mask = self.preferences(observation)
         target_q = self._target_q_network(split_mask(observation)[0])[0]
         return {
-            **diagnostics.policy_figures(q, target_q, self.algorithm.policy_temperature, mask),
+            **diagnostics.policy_figures(
+                q, target_q, self.algorithm.policy_temperature, mask,
+                operator=self._backup.operator,
+            ),
             "clipped_fraction": targets.clipped_fraction(self._backup, target_q, action, mask),
         }

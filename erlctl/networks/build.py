@@ -16,6 +16,7 @@ from erlctl.networks.layers import (
     Dueling,
     GraphConv2D,
     JoinAction,
+    NarrowDense,
     PatchConv2D,
     Squeeze,
     ToFloat,
@@ -33,6 +34,11 @@ def hidden_initializer() -> tf.keras.initializers.Initializer:
 def head_initializer() -> tf.keras.initializers.Initializer:
     """Return variance 1 / (3 fan_in), which makes first values small beside a reward of 1."""
     return tf.keras.initializers.VarianceScaling(1.0 / 3.0, "fan_in", "uniform")
+
+
+def _is_narrow(units: int, *, xla: bool) -> bool:
+    """Whether `NarrowDense` is the faster form of a head of so many units."""
+    return xla and units <= 8
 
 
 def _dense(units: tuple[int, ...], activation: str) -> Layers:
@@ -102,7 +108,7 @@ def value_network(
         options: Body; its `dueling` field, where it has one, chooses the head.
         observation: Spec of one observation without the batch axis.
         num_outputs: Actions, or any other number of outputs.
-        xla: Whether the network will run inside XLA (decides the form of convolutions).
+        xla: Whether the network will run inside XLA (decides the form of convolutions and heads).
         name: Name of the network.
     """
     centre = getattr(options, "dueling", None)
@@ -111,9 +117,13 @@ def value_network(
             num_outputs, use_bias=False, kernel_initializer="zeros"
         )
     elif centre is not None:
-        head = Dueling(num_outputs, centre, kernel_initializer=head_initializer())
+        head = Dueling(
+            num_outputs, centre, kernel_initializer=head_initializer(),
+            narrow=_is_narrow(num_outputs + 1, xla=xla),
+        )
     else:
-        head = tf.keras.layers.Dense(num_outputs, kernel_initializer=head_initializer())
+        dense = NarrowDense if _is_narrow(num_outputs, xla=xla) else tf.keras.layers.Dense
+        head = dense(num_outputs, kernel_initializer=head_initializer())
     layers = [*body(options, observation, xla=xla), head]
     return sequential.Sequential(layers, input_spec=observation, name=name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,13 @@ def _narrow_product(x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
     return tf.matmul(x, w), gradient
 
 
+# How a dueling head centres its advantages. All are equivariant, centre(x + c) = centre(x) + c, so
+# the value head is the centre of the action values. `logsumexp` has temperature 1.
+CENTRES: Mapping[str, Callable[..., tf.Tensor]] = {
+    "mean": tf.reduce_mean, "max": tf.reduce_max, "logsumexp": tf.reduce_logsumexp,
+}
+
+
 class Dueling(tf.keras.layers.Layer):
     """q = V + (A - centre_a A) (Wang et al. 2016, there with the mean).
 
@@ -158,18 +166,20 @@ class Dueling(tf.keras.layers.Layer):
 
     Args:
         num_actions: Number of actions.
-        centre: "mean", "max" or "logsumexp" (temperature 1).
+        centre: One of `CENTRES`.
+        kernel_initializer: Of advantages and value.
+        narrow: Whether the joint head is a `NarrowDense`.
     """
 
     def __init__(
-        self, num_actions: int, centre: str, *, kernel_initializer: Any, **kwargs: Any
+        self, num_actions: int, centre: str, *, kernel_initializer: Any, narrow: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_actions, self.centre = num_actions, centre
+        self.num_actions, self.centre, self.narrow = num_actions, centre, narrow
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
-        self.head = tf.keras.layers.Dense(
-            num_actions + 1, kernel_initializer=self.kernel_initializer
-        )
+        dense = NarrowDense if narrow else tf.keras.layers.Dense
+        self.head = dense(num_actions + 1, kernel_initializer=self.kernel_initializer)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create the joint head: advantages and one value."""
@@ -180,14 +190,12 @@ class Dueling(tf.keras.layers.Layer):
         """Map features [B, F] to action values [B, A]."""
         joint = self.head(inputs)
         advantages, value = joint[..., :-1], joint[..., -1:]
-        centre = {
-            "mean": tf.reduce_mean, "max": tf.reduce_max, "logsumexp": tf.reduce_logsumexp,
-        }[self.centre](advantages, axis=-1, keepdims=True)
-        return value + advantages - centre
+        return value + advantages - CENTRES[self.centre](advantages, axis=-1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {
             **super().get_config(), "num_actions": self.num_actions, "centre": self.centre,
+            "narrow": self.narrow,
             "kernel_initializer": tf.keras.initializers.serialize(self.kernel_initializer),
         }
