@@ -20,6 +20,7 @@ from erlctl.agents.base import (
     td_loss,
 )
 from erlctl.maths import diagnostics, targets
+from erlctl.networks.layers import CENTRES
 
 
 class ValueAgent(Agent):
@@ -34,6 +35,9 @@ class ValueAgent(Agent):
 
     def __init__(self, context: AgentContext) -> None:
         self._backup = context.algorithm.backup()
+        self._centre = CENTRES.get(getattr(context.network, "dueling", None) or "")
+        if self._centre is not None:
+            self.figure_names = (*self.figure_names, "value_head")
         pair = TargetPair.of(self._make_network(context))
         self._q_network, self._target_q_network = pair
         super().__init__(
@@ -75,7 +79,10 @@ class ValueAgent(Agent):
         observation, action = batch.time_step.observation, batch.action_step.action
         q, mask = self.preferences(observation)
         target_q = self._target_q_network(split_mask(observation)[0])[0]
+        # The centre of dueling action values is the value head, because centres are equivariant.
+        head = {} if self._centre is None else {"value_head": self._centre(q, axis=-1)}
         return {
+            **{name: tf.reduce_mean(values) for name, values in head.items()},
             **diagnostics.policy_figures(
                 q, target_q, self.algorithm.policy_temperature, mask,
                 operator=self._backup.operator,

@@ -63,7 +63,7 @@ def _advantage(
 def _q_logarithm(
     backup: Backup, q: tf.Tensor, action: tf.Tensor, mask: tf.Tensor | None
 ) -> tf.Tensor:
-    """t * ln_2 pi(a|s) of the sparsemax policy; minus infinity where that never acts so."""
+    """Return t * ln_2 pi(a|s) of the sparsemax policy; minus infinity where that never acts so."""
     policy = tsallis.sparsemax_policy(values.mask_illegal(q, mask), backup.temperature)
     return backup.temperature * tsallis.q_logarithm(values.take_action(policy, action), 2.0)
 

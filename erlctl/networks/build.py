@@ -12,6 +12,7 @@ from tf_agents.networks import sequential
 
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
+from erlctl.networks.features import FEATURES, FeatureLayer
 from erlctl.networks.layers import (
     Dueling,
     GraphConv2D,
@@ -21,7 +22,7 @@ from erlctl.networks.layers import (
     Squeeze,
     ToFloat,
 )
-from erlctl.options.networks import Conv, Linear, Mlp
+from erlctl.options.networks import Conv, Features, Linear, Mlp
 
 Layers = list[Any]
 
@@ -79,7 +80,14 @@ def _linear(options: Linear, observation: tf.TypeSpec, *, xla: bool) -> Layers:
     return [ToFloat(_scale(observation), flatten=True)]
 
 
-BODIES: Mapping[type[Options], Callable[..., Layers]] = {Mlp: _mlp, Conv: _conv, Linear: _linear}
+def _features(options: Features, observation: tf.TypeSpec, *, xla: bool) -> Layers:
+    del xla
+    return [FEATURES[options.features](options, _scale(observation))]
+
+
+BODIES: Mapping[type[Options], Callable[..., Layers]] = {
+    Mlp: _mlp, Conv: _conv, Linear: _linear, Features: _features,
+}
 
 
 def _scale(observation: tf.TypeSpec) -> float:
@@ -112,7 +120,7 @@ def value_network(
         name: Name of the network.
     """
     centre = getattr(options, "dueling", None)
-    if isinstance(options, Linear):
+    if isinstance(options, (Linear, Features)):
         head: Any = tf.keras.layers.Dense(
             num_outputs, use_bias=False, kernel_initializer="zeros"
         )
@@ -153,6 +161,8 @@ def initialise(module: tf.Module, seed: np.random.SeedSequence) -> None:
     layers, so that a compiled program can start another run without being built again.
     """
     for layer in _layers_with_weights(module):
+        if isinstance(layer, FeatureLayer):
+            layer.draw(seed.spawn(1)[0])
         for weight, initializer in _weights(layer):
             config = initializer.get_config()
             if "seed" in config:
@@ -171,6 +181,7 @@ def _layers_with_weights(module: tf.Module) -> Iterator[tf.keras.layers.Layer]:
     seen: set[int] = set()
     for layer in module.submodules:
         kernel = getattr(layer, "kernel", None)
-        if isinstance(kernel, tf.Variable) and id(kernel) not in seen:
-            seen.add(id(kernel))
+        has_kernel = isinstance(kernel, tf.Variable) or isinstance(layer, FeatureLayer)
+        if has_kernel and (key := id(layer if kernel is None else kernel)) not in seen:
+            seen.add(key)
             yield layer

@@ -22,7 +22,8 @@ def test_policy_and_maximum_are_those_of_the_optimisation(t):
 @pytest.mark.parametrize("t", [0.3, 1.0, 5.0])
 def test_the_fast_oracle_finds_what_the_optimiser_finds(t):
     for q in ROWS:
-        np.testing.assert_allclose(operators.sparse_policy(q, t), oracle.best_policy(q, t), atol=1e-6)
+        policy = operators.sparse_policy(q, t)
+        np.testing.assert_allclose(policy, oracle.best_policy(q, t), atol=1e-6)
         np.testing.assert_allclose(operators.sparsemax(q, t), oracle.value(q, t), atol=1e-9)
 
 
