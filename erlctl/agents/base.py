@@ -75,6 +75,12 @@ class AgentContext:
         """Number of discrete actions."""
         return int(self.action_spec.maximum - self.action_spec.minimum + 1)
 
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Number of values of each factor of multi-discrete actions."""
+        sizes = self.action_spec.maximum - self.action_spec.minimum + 1
+        return tuple(int(size) for size in np.broadcast_to(sizes, self.action_spec.shape))
+
     def value_network(self, name: str, num_outputs: int | None = None) -> network_lib.Network:
         """Return a network from observations to one number per action, or to `num_outputs`."""
         outputs = self.num_actions if num_outputs is None else num_outputs

@@ -49,13 +49,15 @@ class PreferencePolicy(tf_policy.TFPolicy):
     in place of softmax where that is asked for, and the argmax (ties: the first action) where there
     is no temperature.
 
+    Preferences [B, M, A] of M factors give actions [B, M], each factor on its own.
+
     TF-Agents' own policies draw from hidden state that no checkpoint holds; this one draws from
     `clock.generator` alone, so that an interrupted run continues with the same actions.
 
     Args:
         time_step_spec: Spec of time steps.
-        action_spec: Spec of a scalar action from 0.
-        preferences: Observation -> ([B, A], legal actions or None).
+        action_spec: Spec of an action from 0: a scalar, or one number for each factor.
+        preferences: Observation -> ([B, A] or [B, M, A], legal actions of that shape or None).
         network: Whatever holds the weights; tracked for saving.
         clock: Time and random numbers; None only for the greedy policy.
         epsilon: Schedule, or None for 0.
@@ -139,10 +141,10 @@ class PreferencePolicy(tf_policy.TFPolicy):
         self, greedy: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor | None
     ) -> tf.Tensor:
         assert self._clock is not None
-        batch, num_actions = tf.shape(scores)[0], scores.shape[-1]
+        rows, num_actions = tf.shape(scores)[:-1], scores.shape[-1]
         step = self._clock.step.read_value()
-        draws = self._clock.generator.uniform((batch, num_actions + 1))
-        keys, coin = draws[:, :num_actions], draws[:, num_actions]
+        draws = self._clock.generator.uniform(tf.concat([rows, [num_actions + 1]], axis=0))
+        keys, coin = draws[..., :num_actions], draws[..., num_actions]
         if self._temperature is not None:
             # Gumbel-max: argmax(x + g) is a draw from softmax(x).
             tiny = tf.constant(1e-38, tf.float32)

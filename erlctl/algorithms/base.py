@@ -53,7 +53,7 @@ class Algorithm(Options):
         equation: The target as the paper prints it, in the names of the fields.
         source: Paper.
         relations: How it relates to the other algorithms, one sentence each.
-        action_kind: "discrete" or "continuous".
+        action_kind: "discrete", "multi_discrete" or "continuous".
         n_step: Length of the returns in the replay; a field where it can be chosen.
     """
 
@@ -62,7 +62,7 @@ class Algorithm(Options):
     equation: ClassVar[str]
     source: ClassVar[str]
     relations: ClassVar[tuple[str, ...]] = ()
-    action_kind: ClassVar[Literal["discrete", "continuous"]] = "discrete"
+    action_kind: ClassVar[Literal["discrete", "multi_discrete", "continuous"]] = "discrete"
     registered_name: ClassVar[str]
     n_step = 1
 

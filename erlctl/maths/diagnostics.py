@@ -36,7 +36,7 @@ def policy_figures(
     present = tf.ones_like(q) if mask is None else tf.cast(mask, q.dtype)
     figures = {
         "q_mean": mean_over_legal(q, mask),
-        "action_gap": tf.reduce_mean(best[:, 0] - best[:, 1]),
+        "action_gap": tf.reduce_mean(best[..., 0] - best[..., 1]),
         "preference_max": tf.reduce_max(tf.abs(present * q)),
     }
     temperature = tf.convert_to_tensor(temperature, q.dtype)

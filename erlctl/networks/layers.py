@@ -54,6 +54,31 @@ class Squeeze(tf.keras.layers.Layer):
         return tf.squeeze(inputs, axis=-1)
 
 
+class Factors(tf.keras.layers.Layer):
+    """Split a row of outputs into one row for each factor, padded with zeros to the longest.
+
+    Args:
+        sizes: Number of outputs of each factor.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = sizes
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Map [B, sum of the sizes] to [B, M, largest size]."""
+        largest = max(self.sizes)
+        if len(set(self.sizes)) == 1:
+            return tf.reshape(inputs, [-1, len(self.sizes), largest])
+        rows = [tf.pad(row, [[0, 0], [0, largest - size]])
+                for row, size in zip(tf.split(inputs, self.sizes, axis=1), self.sizes, strict=True)]
+        return tf.stack(rows, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "sizes": self.sizes}
+
+
 class PatchConv2D(tf.keras.layers.Layer):
     """A valid convolution as patches times a matrix, equal to Conv2D.
 

@@ -17,7 +17,7 @@ ALGORITHMS = registry.all_of("algorithm")
 VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
-BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac"}
+BASES = {"regularised_dqn", "factorial", "quantile", "companion", "actor_critic_discrete", "sac"}
 
 # Section 0's table of the reference: operator, temperature, alpha, clip, double.
 TARGETS = {
@@ -74,7 +74,7 @@ def test_the_family_is_complete():
 def test_every_algorithm_documents_itself(name):
     cls = ALGORITHMS[name]
     assert cls.base in BASES
-    assert cls.action_kind in {"discrete", "continuous"}
+    assert cls.action_kind in {"discrete", "multi_discrete", "continuous"}
     for text in (cls.summary, cls.equation, cls.source):
         assert text
         assert text.strip() == text

@@ -165,6 +165,19 @@ FIT = [
            f"{BASE}network: {{type: features, features: nystroem, count: 64}}\n"
            "training: {learning_starts: 64}\n",
            "5:29: training.learning_starts: 64 landmarks are drawn from the replay"),
+    Broken("factors for an algorithm of one choice",
+           f"{HEAD}environment: {{id: Reacher}}\n{DQN}",
+           "3:20: agent.algorithm: dqn needs discrete actions; Reacher has multi_discrete ones "
+           "(multi-discrete [3, 3, 3, 3]: torque -1, 0 or 1 at each joint), for which there are: "
+           "factorial_dpp"),
+    Broken("one choice for an algorithm of factors",
+           f"{CARTPOLE}agent: {{algorithm: factorial_dpp}}\n",
+           "3:20: agent.algorithm: factorial_dpp needs multi_discrete actions; CartPole-v1 has "
+           "discrete ones"),
+    Broken("too many joint actions",
+           f"{HEAD}environment: {{id: Reacher, kwargs: {{num_joints: 20, actions: joint}}}}\n{DQN}",
+           "2:63: environment.kwargs.actions: must be factored for more than 6 joints: there are "
+           "3,486,784,401 joint actions"),
     Broken("kernel beyond the picture", conv("kernels: [11]"),
            "4:33: network.kernels[0]: 11 is more than what this convolution gets: 10 pixels"),
     Broken("second kernel beyond the picture",
