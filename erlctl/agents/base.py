@@ -7,7 +7,7 @@ copies; training, `start`, state, clipping, synchronisation and the names of los
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -179,10 +179,7 @@ class Agent(tf_agent.TFAgent):
             learner.optimizer.build(learner.weights)
         self._networks, self._targets = dict(networks), dict(targets)
         self._extra_state = dict(extra_state or {})
-        self._adaptive = [
-            layer for network in networks.values() for layer in network.submodules
-            if isinstance(layer, Nystroem)
-        ]
+        self._adaptive = _landmark_layers(networks.values())
         self._generator = context.generator
         self._acting = tf.Module()  # what policies track
         self._acting.networks = [
@@ -358,6 +355,11 @@ def unmoved(generator: tf.random.Generator) -> Iterator[None]:
     state = generator.state.read_value()
     yield
     generator.state.assign(state)
+
+
+def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Nystroem]:
+    return [layer for network in networks for layer in network.submodules
+            if isinstance(layer, Nystroem)]
 
 
 def _loss_and_gradients(

@@ -164,7 +164,10 @@ def take_action(q: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     Returns:
         Shape [...].
     """
-    return tf.gather(q, action, axis=-1, batch_dims=action.shape.rank)
+    if action.shape.rank < 2:
+        return tf.gather(q, action, axis=-1, batch_dims=action.shape.rank)
+    # Of factors: XLA on a CPU scatters the gradient of a gather entry by entry.
+    return sum_over_actions(q * tf.one_hot(action, q.shape[-1], dtype=q.dtype))
 
 
 VALUE_OPERATORS: Mapping[str, ValueOperator] = {

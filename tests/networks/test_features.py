@@ -32,11 +32,13 @@ def layer(seed=0, num_inputs=NUM_INPUTS, **fields):
 
 def test_the_transform_is_the_hadamard_matrix():
     h = np.array([[1.0]])
-    for _ in range(4):
+    for power in range(8):
+        size = 2**power
+        ours = hadamard(tf.eye(size)).numpy()
+        np.testing.assert_array_equal(ours, h)
+        np.testing.assert_array_equal(ours @ ours.T, size * np.eye(size))
         h = np.kron([[1, 1], [1, -1]], h)
-    ours = hadamard(tf.eye(16)).numpy()
-    np.testing.assert_array_equal(ours, h)
-    np.testing.assert_array_equal(ours @ ours.T, 16 * np.eye(16))
+    h = hadamard(tf.eye(16)).numpy()
     batched = hadamard(tf.reshape(tf.eye(16), (4, 4, 16))).numpy()
     np.testing.assert_array_equal(batched.reshape(16, 16), h)
 

@@ -176,7 +176,7 @@ FIT = [
            "discrete ones"),
     Broken("too many joint actions",
            f"{HEAD}environment: {{id: Reacher, kwargs: {{num_joints: 20, actions: joint}}}}\n{DQN}",
-           "2:63: environment.kwargs.actions: must be factored for more than 6 joints: there are "
+           "2:62: environment.kwargs.actions: must be factored for more than 6 joints: there are "
            "3,486,784,401 joint actions"),
     Broken("kernel beyond the picture", conv("kernels: [11]"),
            "4:33: network.kernels[0]: 11 is more than what this convolution gets: 10 pixels"),
