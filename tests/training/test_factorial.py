@@ -23,8 +23,8 @@ def test_an_update_of_twenty_joints_takes_at_most_six_times_that_of_two():
         program.advance(100)  # compiles
         rates = []
         for _ in range(10):
-            began = time.perf_counter()
+            began = time.process_time()
             program.advance(300)
-            rates.append((time.perf_counter() - began) / 300)
+            rates.append((time.process_time() - began) / 300)
         seconds.append(min(rates))
     assert seconds[1] <= 6 * seconds[0], seconds
