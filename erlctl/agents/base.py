@@ -7,9 +7,9 @@ copies; training, `start`, state, clipping, synchronisation and the names of los
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,7 @@ from erlctl.agents.policies import Clock, Temperature, preference_policy
 from erlctl.fields import Options, Schedule
 from erlctl.maths.values import take_action
 from erlctl.networks.build import initialise, value_network
+from erlctl.networks.features import Nystroem
 from erlctl.options.policies import Greedy
 
 Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
@@ -73,6 +74,12 @@ class AgentContext:
     def num_actions(self) -> int:
         """Number of discrete actions."""
         return int(self.action_spec.maximum - self.action_spec.minimum + 1)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Number of values of each factor of multi-discrete actions."""
+        sizes = self.action_spec.maximum - self.action_spec.minimum + 1
+        return tuple(int(size) for size in np.broadcast_to(sizes, self.action_spec.shape))
 
     def value_network(self, name: str, num_outputs: int | None = None) -> network_lib.Network:
         """Return a network from observations to one number per action, or to `num_outputs`."""
@@ -147,7 +154,7 @@ class Agent(tf_agent.TFAgent):
         diagnostic_names: Names of what `diagnostics` returns.
     """
 
-    figure_names: ClassVar[tuple[str, ...]] = (
+    figure_names: tuple[str, ...] = (
         "q_mean", "action_gap", "preference_max", "entropy", "kl_to_target", "clipped_fraction",
     )
 
@@ -172,6 +179,7 @@ class Agent(tf_agent.TFAgent):
             learner.optimizer.build(learner.weights)
         self._networks, self._targets = dict(networks), dict(targets)
         self._extra_state = dict(extra_state or {})
+        self._adaptive = _landmark_layers(networks.values())
         self._generator = context.generator
         self._acting = tf.Module()  # what policies track
         self._acting.networks = [
@@ -221,6 +229,22 @@ class Agent(tf_agent.TFAgent):
             initialise(network, own_seed)
         self.initialize()
 
+    @property
+    def is_adapted(self) -> bool:
+        """Whether nothing of the networks waits for observations (see `adapt`)."""
+        return all(layer.is_adapted for layer in self._adaptive)
+
+    @property
+    def num_candidates(self) -> int:
+        """N of the observations that `adapt` wants: four for each landmark, as many are alike."""
+        return 4 * max(layer.options.count for layer in self._adaptive)
+
+    def adapt(self, observation: Observation) -> None:
+        """Choose from observations [N, ...] what networks fix before the first update."""
+        for layer in self._adaptive:
+            layer.adapt(split_mask(observation)[0])
+        self._copy_to_targets(1.0)
+
     def state_groups(self) -> dict[str, Sequence[tf.Variable]]:
         """Return every variable of the agent by group; group "weights/..." is what acting needs."""
         return {
@@ -259,7 +283,9 @@ class Agent(tf_agent.TFAgent):
 
     def _copy_to_targets(self, polyak: float) -> tf.Operation:
         return tf.group(*(
-            common.soft_variables_update(pair.online.variables, pair.target.variables, polyak)
+            common.soft_variables_update(
+                pair.online.variables, pair.target.variables, polyak, tau_non_trainable=1.0
+            )
             for pair in self._targets.values()
         ))
 
@@ -329,6 +355,11 @@ def unmoved(generator: tf.random.Generator) -> Iterator[None]:
     state = generator.state.read_value()
     yield
     generator.state.assign(state)
+
+
+def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Nystroem]:
+    return [layer for network in networks for layer in network.submodules
+            if isinstance(layer, Nystroem)]
 
 
 def _loss_and_gradients(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,19 @@ from tf_agents.trajectories import time_step as ts
 
 from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Options, Schedule
-from erlctl.maths import policies
+from erlctl.maths import policies, tsallis
 from erlctl.maths.values import mask_illegal
 
 Preferences = Callable[[Any], tuple[tf.Tensor, tf.Tensor | None]]
 # A schedule over environment steps, or a function of the agent's own state.
 Temperature = Schedule | Callable[[], tf.Tensor]
+
+
+# (preferences, temperature) -> logits of the policy.
+LOGITS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "softmax": lambda x, temperature: x / temperature,
+    "sparsemax": lambda x, temperature: tf.math.log(tsallis.sparsemax_policy(x, temperature)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,20 +45,24 @@ class Clock:
 class PreferencePolicy(tf_policy.TFPolicy):
     """With probability epsilon a uniform legal action, else greedy or Boltzmann in the preferences.
 
-    P(a|s) = epsilon / |legal| + (1 - epsilon) * softmax(preference / temperature), or the argmax
-    (ties: the first action) instead of the softmax where there is no temperature.
+    P(a|s) = epsilon / |legal| + (1 - epsilon) * softmax(preference / temperature), with sparsemax
+    in place of softmax where that is asked for, and the argmax (ties: the first action) where there
+    is no temperature.
+
+    Preferences [B, M, A] of M factors give actions [B, M], each factor on its own.
 
     TF-Agents' own policies draw from hidden state that no checkpoint holds; this one draws from
     `clock.generator` alone, so that an interrupted run continues with the same actions.
 
     Args:
         time_step_spec: Spec of time steps.
-        action_spec: Spec of a scalar action from 0.
-        preferences: Observation -> ([B, A], legal actions or None).
+        action_spec: Spec of an action from 0: a scalar, or one number for each factor.
+        preferences: Observation -> ([B, A] or [B, M, A], legal actions of that shape or None).
         network: Whatever holds the weights; tracked for saving.
         clock: Time and random numbers; None only for the greedy policy.
         epsilon: Schedule, or None for 0.
         temperature: Units of the preferences, or None for greedy.
+        distribution: "softmax" or "sparsemax", a key of `LOGITS`.
         random_steps: Before this environment step every action is uniform.
     """
 
@@ -65,6 +76,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
         *,
         epsilon: Schedule | None = None,
         temperature: Temperature | None = None,
+        distribution: str = "softmax",
         random_steps: int = 0,
     ) -> None:
         super().__init__(time_step_spec, action_spec, clip=False, automatic_state_reset=False)
@@ -73,6 +85,7 @@ class PreferencePolicy(tf_policy.TFPolicy):
         self._clock = clock
         self._epsilon = epsilon
         self._temperature = temperature
+        self._logits = LOGITS[distribution]
         self._random_steps = random_steps
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
@@ -117,7 +130,8 @@ class PreferencePolicy(tf_policy.TFPolicy):
             probabilities = policies.greedy_policy(preferences, mask)
         else:
             now = _temperature_now(self._temperature, self._clock.step.read_value())
-            probabilities = tf.exp(policies.log_policy(preferences, now, mask))
+            logits = self._logits(mask_illegal(preferences, mask), now)
+            probabilities = tf.nn.softmax(mask_illegal(logits, mask))
         epsilon = self.epsilon_at(self._clock.step.read_value())
         probabilities = policies.mix_with_uniform(probabilities, epsilon, mask)
         action = tfp.distributions.Categorical(probs=probabilities, dtype=self.action_spec.dtype)
@@ -127,17 +141,18 @@ class PreferencePolicy(tf_policy.TFPolicy):
         self, greedy: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor | None
     ) -> tf.Tensor:
         assert self._clock is not None
-        batch, num_actions = tf.shape(scores)[0], scores.shape[-1]
+        rows, num_actions = tf.shape(scores)[:-1], scores.shape[-1]
         step = self._clock.step.read_value()
-        draws = self._clock.generator.uniform((batch, num_actions + 1))
-        keys, coin = draws[:, :num_actions], draws[:, num_actions]
+        draws = self._clock.generator.uniform(tf.concat([rows, [num_actions + 1]], axis=0))
+        keys, coin = draws[..., :num_actions], draws[..., num_actions]
         if self._temperature is not None:
-            # Gumbel-max: argmax(x / t + g) is a draw from softmax(x / t).
+            # Gumbel-max: argmax(x + g) is a draw from softmax(x).
             tiny = tf.constant(1e-38, tf.float32)
             gumbel = -tf.math.log(-tf.math.log(tf.maximum(keys, tiny)))
             temperature = _temperature_now(self._temperature, step)
+            logits = self._logits(scores, temperature)
             greedy = tf.argmax(
-                mask_illegal(scores / temperature + gumbel, mask), axis=-1, output_type=tf.int32
+                mask_illegal(logits + gumbel, mask), axis=-1, output_type=tf.int32
             )
         # The largest of independent uniform keys is at a uniformly random legal action.
         uniform = tf.argmax(mask_illegal(keys, mask), axis=-1, output_type=tf.int32)
@@ -178,4 +193,5 @@ def preference_policy(
         agent.time_step_spec, agent.action_spec, agent.preferences, network,
         clock if is_random else None,
         epsilon=epsilon, temperature=temperature, random_steps=random_steps,
+        distribution=getattr(options, "distribution", "softmax"),
     )

@@ -20,6 +20,7 @@ from erlctl.agents.base import (
     td_loss,
 )
 from erlctl.maths import diagnostics, targets
+from erlctl.networks.layers import CENTRES
 
 
 class ValueAgent(Agent):
@@ -34,6 +35,9 @@ class ValueAgent(Agent):
 
     def __init__(self, context: AgentContext) -> None:
         self._backup = context.algorithm.backup()
+        self._centre = CENTRES.get(getattr(context.network, "dueling", None) or "")
+        if self._centre is not None:
+            self.figure_names = (*self.figure_names, "value_head")
         pair = TargetPair.of(self._make_network(context))
         self._q_network, self._target_q_network = pair
         super().__init__(
@@ -48,8 +52,12 @@ class ValueAgent(Agent):
 
     def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Return the online network's action values [B, A] and the mask of legal actions."""
-        inputs, mask = split_mask(observation)
+        inputs, mask = self._split(observation)
         return self._q_network(inputs)[0], mask
+
+    def _split(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return what the network reads and the mask of its outputs."""
+        return split_mask(observation)
 
     @staticmethod
     def _make_network(context: AgentContext) -> network_lib.Network:
@@ -57,8 +65,8 @@ class ValueAgent(Agent):
 
     def _q_loss(self, batch: trajectory.Transition) -> tf_agent.LossInfo:
         step, action_step, next_step = batch
-        inputs, mask_t = split_mask(step.observation)
-        next_inputs, mask_tp1 = split_mask(next_step.observation)
+        inputs, mask_t = self._split(step.observation)
+        next_inputs, mask_tp1 = self._split(next_step.observation)
         if self._backup.gap_scale > 0:
             q_t, q_tp1 = both_values(self._target_q_network, inputs, next_inputs)
         else:  # nothing reads the values at s
@@ -74,8 +82,14 @@ class ValueAgent(Agent):
     def _figures(self, batch: Any) -> dict[str, tf.Tensor]:
         observation, action = batch.time_step.observation, batch.action_step.action
         q, mask = self.preferences(observation)
-        target_q = self._target_q_network(split_mask(observation)[0])[0]
+        target_q = self._target_q_network(self._split(observation)[0])[0]
+        # The centre of dueling action values is the value head, because centres are equivariant.
+        head = {} if self._centre is None else {"value_head": self._centre(q, axis=-1)}
         return {
-            **diagnostics.policy_figures(q, target_q, self.algorithm.policy_temperature, mask),
+            **{name: tf.reduce_mean(values) for name, values in head.items()},
+            **diagnostics.policy_figures(
+                q, target_q, self.algorithm.policy_temperature, mask,
+                operator=self._backup.operator,
+            ),
             "clipped_fraction": targets.clipped_fraction(self._backup, target_q, action, mask),
         }

@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Literal
 from erlctl.fields import AT_LEAST_ONE, POSITIVE, UNIT, Options, Schedule, option
 from erlctl.options.policies import EpsilonGreedy, PolicySection, temperature_conflicts
 
-Operator = Literal["max", "logsumexp", "mellowmax", "boltzmann"]
+Operator = Literal["max", "logsumexp", "mellowmax", "boltzmann", "sparsemax"]
+# What a gap term measures: q(s, a) - V(q(s)), or t * ln_2 of the sparsemax policy.
+Gap = Literal["advantage", "q_logarithm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Backup:
         temperature: t >= 0, units of return; 0 only with `max`.
         gap_scale: in [0, 1] (papers: alpha).
         gap_range: (low, high) in units of return; None on a side is no clip there.
+        gap: What is clipped and added, one of `erlctl.maths.targets.GAPS`.
         persistent: Whether the gap term is the persistent one of Bellemare et al. 2016.
         double: Whether V(q(s')) is the target value of the online network's argmax.
     """
@@ -35,6 +38,7 @@ class Backup:
     temperature: float = 0.0
     gap_scale: float = 0.0
     gap_range: tuple[float | None, float | None] = (None, None)
+    gap: Gap = "advantage"
     persistent: bool = False
     double: bool = False
 
@@ -49,7 +53,7 @@ class Algorithm(Options):
         equation: The target as the paper prints it, in the names of the fields.
         source: Paper.
         relations: How it relates to the other algorithms, one sentence each.
-        action_kind: "discrete" or "continuous".
+        action_kind: "discrete", "multi_discrete" or "continuous".
         n_step: Length of the returns in the replay; a field where it can be chosen.
     """
 
@@ -58,7 +62,7 @@ class Algorithm(Options):
     equation: ClassVar[str]
     source: ClassVar[str]
     relations: ClassVar[tuple[str, ...]] = ()
-    action_kind: ClassVar[Literal["discrete", "continuous"]] = "discrete"
+    action_kind: ClassVar[Literal["discrete", "multi_discrete", "continuous"]] = "discrete"
     registered_name: ClassVar[str]
     n_step = 1
 
@@ -143,5 +147,5 @@ class ValueAlgorithm(Algorithm):
 
     @property
     def policy_temperature(self) -> float:
-        """Temperature of softmax(q / t), the policy that the operator regularises towards."""
+        """Temperature of the policy that the operator regularises towards."""
         return self.backup().temperature

@@ -17,7 +17,7 @@ class Sac(ActorCriticAlgorithm):
     """Squashed Gaussian actor, twin critics, learned temperature: TF-Agents' SacAgent."""
 
     base: ClassVar[str] = "sac"
-    action_kind: ClassVar[Literal["discrete", "continuous"]] = "continuous"
+    action_kind: ClassVar[Literal["discrete", "multi_discrete", "continuous"]] = "continuous"
     summary: ClassVar[str] = "soft actor-critic for continuous actions: the baseline"
     equation: ClassVar[str] = (
         "critics: y = r + gamma * discount * (min q_target(s', a')\n"

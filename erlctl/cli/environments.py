@@ -12,6 +12,7 @@ import click
 from erlctl.cli import options, trust
 from erlctl.environments import registry
 from erlctl.environments.host import backends
+from erlctl.environments.space import Space
 from erlctl.experiment.fields import facts_of, one_line
 from erlctl.spec.schema import Backend, EnvironmentSection
 from erlctl.tensorflow_setup import quieten_tensorflow, start_tensorflow
@@ -127,9 +128,7 @@ def _host_details(
     observation, action = vector.observation, vector.action
     shape = list(observation.shape)
     stack = f", {vector.frame_stack} stacked" if vector.frame_stack > 1 else ""
-    chosen = f"discrete {action.num_actions}" if action.num_actions else (
-        f"float32 {list(action.low.shape)}"
-    )
+    chosen = str(Space(action.shape, action.dtype.name, action.num_actions, "", action.factors))
     document: dict[str, Any] = {
         "environment": environment_id, "backend": backend, "time_limit": vector.time_limit,
         "threshold": threshold, "source": source, "aliases": [], "arguments": [],

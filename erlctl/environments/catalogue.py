@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -37,8 +38,8 @@ class CompiledEntry:
         reward_threshold: Mean return that counts as solved, or None where nobody defined one.
         observation: An observation, by the keyword arguments.
         action: An action, by the keyword arguments.
-        drawing: How a frame is drawn: by "gym", as "channels", as the "states" of a table,
-            or "": not at all.
+        drawing: How a frame is drawn: by "gym", as "channels", as the "states" of a table, by the
+            environment's own method "picture", or "": not at all.
         source: Where the dynamics come from.
         doc: One line about the task.
     """
@@ -293,6 +294,61 @@ TABULAR = (
     ),
 )
 
+_JOINT_JOINTS = 6  # 729 joint actions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactoredKeywords(Keywords):
+    """The keyword arguments of every environment whose action has factors."""
+
+    actions: Literal["factored", "joint"] = option(
+        "factored", "One number for each factor, or the index of a combination (a baseline)."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReacherKeywords(FactoredKeywords):
+    """The keyword arguments of the reacher."""
+
+    num_joints: int = option(4, "Joints, each with three torques.", domain=Interval(2, 20))
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Joint actions grow as 3^n."""
+        if self.actions == "joint" and self.num_joints > _JOINT_JOINTS:
+            yield "actions", (
+                f"factored for more than {_JOINT_JOINTS} joints: there are "
+                f"{3**self.num_joints:,} joint actions"
+            )
+
+
+def _factored(given: FactoredKeywords, sizes: tuple[int, ...], meaning: str) -> Space:
+    if given.actions == "joint":
+        return Space.discrete(count=math.prod(sizes))
+    return Space.multi_discrete(*sizes, meaning=meaning)
+
+
+FACTORED = (
+    CompiledEntry(
+        id="Reacher", module=f"{_COMPILED}.reacher", class_name="Reacher",
+        keywords=ReacherKeywords(time_limit=100),
+        observation=lambda given: Space(
+            (3 * given.num_joints + 2,),
+            meaning="cosines, sines, velocities of the joints, hand minus target"),
+        action=lambda given: _factored(
+            given, (3,) * given.num_joints, "torque -1, 0 or 1 at each joint"),
+        drawing="picture", source="erlctl; no published task",
+        doc="bring the hand of an arm of 2 to 20 joints to a target",
+    ),
+    CompiledEntry(
+        id="Tanks", module=f"{_COMPILED}.tanks", class_name="Tanks",
+        keywords=FactoredKeywords(time_limit=200),
+        observation=_always(Space((12,), meaning="levels, valves' openings, set points")),
+        action=lambda given: _factored(given, (5,) * 4, "opening of each valve, in quarters"),
+        drawing="picture", source="erlctl; no published task",
+        doc="hold four tanks that share a pump at their levels",
+    ),
+)
+
 MINATAR = tuple(_minatar(game, version) for game in _GAMES for version in ("v0", "v1"))
 
-ENTRIES = (*CLASSIC, *MINATAR, *TABULAR)
+ENTRIES = (*CLASSIC, *MINATAR, *TABULAR, *FACTORED)

@@ -80,8 +80,10 @@ def random_actions(environment: CompiledEnvironment, generator: tf.random.Genera
 
     spec = environment.action_spec()
     shape = (environment.num_envs, *spec.shape)
-    if spec.dtype.is_integer:
+    if spec.dtype.is_integer and not spec.shape.rank:
         return generator.uniform(shape, 0, int(spec.maximum) + 1, spec.dtype)
+    if spec.dtype.is_integer:
+        return tf.cast(generator.uniform(shape) * (spec.maximum + 1.0), spec.dtype)
     low, high = tf.constant(spec.minimum), tf.constant(spec.maximum)
     return low + (high - low) * generator.uniform(shape)
 
@@ -135,7 +137,8 @@ def play_host(vector: VectorEnvironment, *, num_episodes: int, seed: int) -> Ran
     begin = time.perf_counter()
     for _ in range(_HOST_STEPS):
         chosen = (
-            draws.integers(action.num_actions, size=1, dtype=np.int32) if action.num_actions
+            draws.integers(action.num_actions or action.factors, size=(1, *action.shape),
+                           dtype=np.int32) if action.dtype == np.int32
             else draws.uniform(action.low, action.high, (1, *action.low.shape)).astype(np.float32)
         )
         step = vector.step(chosen)

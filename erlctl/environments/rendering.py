@@ -1,7 +1,7 @@
 """Frames of the compiled environments, and films of them, without a display.
 
 Classic control is drawn by gym's own renderer from our state, MinAtar as one coloured square per
-cell, a tabular MDP as its map.
+cell, a tabular MDP as its map; reacher and tanks draw themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COLUMNS = 10  # of a table that has no map
 _CHARACTERS = {"#": (40, 40, 48), "S": (214, 222, 240), "G": (120, 190, 120), "R": (120, 190, 120)}
 _FLOOR = (240, 240, 240)
 _AGENT = (200, 60, 50)
-_FPS = {"gym": 30, "channels": 10, "states": 5}
+_FPS = {"gym": 30, "channels": 10, "states": 5, "picture": 20}
 
 
 def render_frame(
@@ -177,8 +177,13 @@ def _states(environment_id: str, state: State, arguments: tuple[tuple[str, Any],
     return frame
 
 
+def _picture(environment_id: str, state: State, arguments: tuple[tuple[str, Any], ...]) -> Frame:
+    frame: Frame = _environment(environment_id, arguments).picture(state)
+    return frame
+
+
 _DRAWINGS: Mapping[str, Callable[[str, State, tuple[tuple[str, Any], ...]], Frame]] = {
-    "gym": _by_gym, "channels": _channels, "states": _states,
+    "gym": _by_gym, "channels": _channels, "states": _states, "picture": _picture,
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from erlctl import registry
 from erlctl.algorithms.base import Algorithm
@@ -11,7 +14,7 @@ from erlctl.algorithms.planners import Planner
 from erlctl.environments.catalogue import TABULAR
 from erlctl.environments.host import backends
 from erlctl.environments.space import Space, Spaces
-from erlctl.options.networks import Conv, Mlp
+from erlctl.options.networks import Conv, Features, Mlp
 from erlctl.spec.reader import default_of
 from erlctl.spec.schema import CheckpointSection, EnvironmentSection, RunSpec, TrainingSection
 
@@ -33,6 +36,8 @@ _DEFAULTS = {
     "environment": EnvironmentSection(id="any"), "training": TrainingSection(),
     "checkpoint": CheckpointSection(),
 }
+# Memory of fixed features at most; the rest of a run needs far less.
+_MAX_FEATURE_BYTES = 2**30
 
 
 def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
@@ -65,6 +70,8 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         )
     if isinstance(run.network, Conv):
         yield from _conv_misfits(run.network, run.environment.id, spaces.observation)
+    if isinstance(run.network, Features):
+        yield from _feature_misfits(run, run.network, spaces)
 
 
 def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]]:
@@ -114,6 +121,54 @@ def _conv_misfits(network: Conv, name: str, observation: Space) -> Iterator[tupl
                     f"{sizes[index - 1]} pixels {word}"
                 )
                 return
+
+
+def _feature_misfits(
+    run: RunSpec, network: Features, spaces: Spaces
+) -> Iterator[tuple[str, str]]:
+    inputs = math.prod(spaces.observation.shape)
+    for name in ("lengthscale", "low", "high"):
+        if len(getattr(network, name)) not in (1, inputs):
+            yield f"network.{name}", (
+                f"{run.environment.id}'s observations have {inputs} entries; give one number, or "
+                f"{inputs}"
+            )
+    if network.features == "nystroem":
+        needed = network.count + run.environment.num_envs
+        if run.training.learning_starts < needed:
+            yield "training.learning_starts", (
+                f"{network.count} landmarks are drawn from the replay when learning starts; must "
+                f"be at least {needed} (with {run.environment.num_envs} environments)"
+            )
+    yield from _feature_memory_misfits(run, network, spaces, inputs)
+
+
+def _feature_memory_misfits(
+    run: RunSpec, network: Features, spaces: Spaces, inputs: int
+) -> Iterator[tuple[str, str]]:
+    def size(candidate: Features) -> int:
+        # Activations at s and s' and their gradient; the head, its target and Adam's two moments;
+        # both copies of the landmarks and of their whitening.
+        features = candidate.num_features(inputs)
+        landmarks = 2 * (features + inputs) if candidate.features == "nystroem" else 0
+        heads = 4 * spaces.action.num_preferences
+        return 4 * features * (3 * run.training.batch_size + heads + landmarks)
+
+    if (needed := size(network)) <= _MAX_FEATURE_BYTES:
+        return
+    field, step = ("points", 1) if network.features == "rbf_grid" else ("count", 2)
+
+    def size_with(value: int) -> int:
+        changed: dict[str, Any] = {field: value}
+        return size(dataclasses.replace(network, **changed))
+
+    candidates = range(2, getattr(network, field), step)
+    fitting = bisect.bisect_right(candidates, _MAX_FEATURE_BYTES, key=size_with)
+    advice = f"{field}: {candidates[fitting - 1]}" if fitting else "features: fourier"
+    yield f"network.{field}", (
+        f"{network.num_features(inputs):,} features need {needed / 2**30:,.1f} GiB of memory; at "
+        f"most 1 GiB is allowed, which `{advice}` keeps to"
+    )
 
 
 def warnings(run: RunSpec, spaces: Spaces | None) -> Iterator[str]:

@@ -8,10 +8,12 @@ passes a gradient: results are constants of the loss.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import tensorflow as tf
 
 from erlctl.algorithms.base import Backup
-from erlctl.maths import values
+from erlctl.maths import tsallis, values
 
 
 def state_value(backup: Backup, q: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -32,10 +34,11 @@ def state_value(backup: Backup, q: tf.Tensor, mask: tf.Tensor | None = None) -> 
 def gap(
     backup: Backup, q: tf.Tensor, action: tf.Tensor, mask: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Return q(s, a) - V(q(s)) clipped to the backup's `gap_range`.
+    """Return q(s, a) - V(q(s)), or what else `backup.gap` names, clipped to `gap_range`.
 
-    With `logsumexp` this is t * log pi(a|s) of pi = softmax(q / t). It is at most 0 for `max` and
-    `logsumexp` and may be positive for `mellowmax` (by up to t log A) and `boltzmann`.
+    With `logsumexp` this is t * log pi(a|s) of pi = softmax(q / t). It is at most 0 for `max`,
+    `logsumexp` and `sparsemax` and may be positive for `mellowmax` (by up to t log A) and
+    `boltzmann`.
 
     Args:
         backup: Numbers of the target.
@@ -46,10 +49,28 @@ def gap(
     Returns:
         Shape [...], units of return.
     """
+    return clip(GAPS[backup.gap](backup, q, action, mask), backup.gap_range)
+
+
+def _advantage(
+    backup: Backup, q: tf.Tensor, action: tf.Tensor, mask: tf.Tensor | None
+) -> tf.Tensor:
     # Shifted first: q - V of values near 1000 would lose four of float32's seven digits.
     shifted, _ = values.centre(q, mask)
-    difference = values.take_action(shifted, action) - state_value(backup, shifted, mask)
-    return clip(difference, backup.gap_range)
+    return values.take_action(shifted, action) - state_value(backup, shifted, mask)
+
+
+def _q_logarithm(
+    backup: Backup, q: tf.Tensor, action: tf.Tensor, mask: tf.Tensor | None
+) -> tf.Tensor:
+    """Return t * ln_2 pi(a|s) of the sparsemax policy; minus infinity where that never acts so."""
+    policy = tsallis.sparsemax_policy(values.mask_illegal(q, mask), backup.temperature)
+    return backup.temperature * tsallis.q_logarithm(values.take_action(policy, action), 2.0)
+
+
+GAPS: Mapping[str, Callable[..., tf.Tensor]] = {
+    "advantage": _advantage, "q_logarithm": _q_logarithm,
+}
 
 
 def clip(x: tf.Tensor, bounds: tuple[float | None, float | None]) -> tf.Tensor:
@@ -69,9 +90,8 @@ def clipped_fraction(
     low = backup.gap_range[0]
     if low is None or backup.gap_scale == 0:
         return tf.zeros([], q.dtype)
-    shifted, _ = values.centre(q, mask)
-    difference = values.take_action(shifted, action) - state_value(backup, shifted, mask)
-    return tf.reduce_mean(tf.cast(difference < tf.constant(low, q.dtype), q.dtype))
+    unclipped = GAPS[backup.gap](backup, q, action, mask)
+    return tf.reduce_mean(tf.cast(unclipped < tf.constant(low, q.dtype), q.dtype))
 
 
 def gap_term(

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from erlctl.maths import tsallis
+
 # Up to so many actions a reduction is a chain of columns: XLA's inner loop over two numbers made a
 # step of munchausen_dqn on CartPole 4 to 6 % longer.
 MAX_UNROLLED = 8
@@ -129,6 +131,22 @@ def boltzmann(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = N
     return shift + sum_over_actions(weighted)
 
 
+def sparsemax(q: tf.Tensor, temperature: Temperature, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """Return the maximum regularised by the Tsallis entropy of index 2, S(p) = sum p (1 - p) / 2.
+
+    V = max over policies p of  sum_a p_a q_a + t * S(p), attained by sparsemax(q / t).
+
+    Args:
+        q: Action values, shape [..., A], in units of return.
+        temperature: t > 0, in units of return.
+        mask: True for legal actions, shape [..., A], or None for all legal.
+
+    Returns:
+        Shape [...]; between max(q) and max(q) + t * (1 - 1 / A) / 2.
+    """
+    return tsallis.regularised_maximum(mask_illegal(q, mask), temperature)
+
+
 def count_legal(q: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """Return the number of legal actions in q's type: shape [...] with a mask, else a scalar."""
     if mask is None:
@@ -146,9 +164,13 @@ def take_action(q: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     Returns:
         Shape [...].
     """
-    return tf.gather(q, action, axis=-1, batch_dims=action.shape.rank)
+    if action.shape.rank < 2:
+        return tf.gather(q, action, axis=-1, batch_dims=action.shape.rank)
+    # Of factors: XLA on a CPU scatters the gradient of a gather entry by entry.
+    return sum_over_actions(q * tf.one_hot(action, q.shape[-1], dtype=q.dtype))
 
 
 VALUE_OPERATORS: Mapping[str, ValueOperator] = {
     "max": hard_max, "logsumexp": logsumexp, "mellowmax": mellowmax, "boltzmann": boltzmann,
+    "sparsemax": sparsemax,
 }

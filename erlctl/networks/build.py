@@ -13,15 +13,17 @@ from tf_agents.specs import tensor_spec
 
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
+from erlctl.networks.features import FEATURES, FeatureLayer
 from erlctl.networks.layers import (
     Dueling,
     GraphConv2D,
     JoinAction,
+    NarrowDense,
     PatchConv2D,
     Squeeze,
     ToFloat,
 )
-from erlctl.options.networks import Conv, Linear, Mlp
+from erlctl.options.networks import Conv, Features, Linear, Mlp
 
 Layers = list[Any]
 
@@ -34,6 +36,11 @@ def hidden_initializer() -> tf.keras.initializers.Initializer:
 def head_initializer() -> tf.keras.initializers.Initializer:
     """Return variance 1 / (3 fan_in), which makes first values small beside a reward of 1."""
     return tf.keras.initializers.VarianceScaling(1.0 / 3.0, "fan_in", "uniform")
+
+
+def _is_narrow(units: int, *, xla: bool) -> bool:
+    """Whether `NarrowDense` is the faster form of a head of so many units."""
+    return xla and units <= 8
 
 
 def _dense(units: tuple[int, ...], activation: str) -> Layers:
@@ -74,7 +81,14 @@ def _linear(options: Linear, observation: tf.TypeSpec, *, xla: bool) -> Layers:
     return [ToFloat(_scale(observation), flatten=True)]
 
 
-BODIES: Mapping[type[Options], Callable[..., Layers]] = {Mlp: _mlp, Conv: _conv, Linear: _linear}
+def _features(options: Features, observation: tf.TypeSpec, *, xla: bool) -> Layers:
+    del xla
+    return [FEATURES[options.features](options, _scale(observation))]
+
+
+BODIES: Mapping[type[Options], Callable[..., Layers]] = {
+    Mlp: _mlp, Conv: _conv, Linear: _linear, Features: _features,
+}
 
 
 def _scale(observation: tf.TypeSpec) -> float:
@@ -117,18 +131,22 @@ def value_network(
         options: Body; its `dueling` field, where it has one, chooses the head.
         observation: Spec of one observation without the batch axis.
         num_outputs: Actions, or any other number of outputs.
-        xla: Whether the network will run inside XLA (decides the form of convolutions).
+        xla: Whether the network will run inside XLA (decides the form of convolutions and heads).
         name: Name of the network.
     """
     centre = getattr(options, "dueling", None)
-    if isinstance(options, Linear):
+    if isinstance(options, (Linear, Features)):
         head: Any = tf.keras.layers.Dense(
             num_outputs, use_bias=False, kernel_initializer="zeros"
         )
     elif centre is not None:
-        head = Dueling(num_outputs, centre, kernel_initializer=head_initializer())
+        head = Dueling(
+            num_outputs, centre, kernel_initializer=head_initializer(),
+            narrow=_is_narrow(num_outputs + 1, xla=xla),
+        )
     else:
-        head = tf.keras.layers.Dense(num_outputs, kernel_initializer=head_initializer())
+        dense = NarrowDense if _is_narrow(num_outputs, xla=xla) else tf.keras.layers.Dense
+        head = dense(num_outputs, kernel_initializer=head_initializer())
     layers = [*body(options, observation, xla=xla), head]
     return sequential.Sequential(layers, input_spec=samplable(observation), name=name)
 
@@ -158,6 +176,8 @@ def initialise(module: tf.Module, seed: np.random.SeedSequence) -> None:
     layers, so that a compiled program can start another run without being built again.
     """
     for layer in _layers_with_weights(module):
+        if isinstance(layer, FeatureLayer):
+            layer.draw(seed.spawn(1)[0])
         for weight, initializer in _weights(layer):
             config = initializer.get_config()
             if "seed" in config:
@@ -176,6 +196,7 @@ def _layers_with_weights(module: tf.Module) -> Iterator[tf.keras.layers.Layer]:
     seen: set[int] = set()
     for layer in module.submodules:
         kernel = getattr(layer, "kernel", None)
-        if isinstance(kernel, tf.Variable) and id(kernel) not in seen:
-            seen.add(id(kernel))
+        has_kernel = isinstance(kernel, tf.Variable) or isinstance(layer, FeatureLayer)
+        if has_kernel and (key := id(layer if kernel is None else kernel)) not in seen:
+            seen.add(key)
             yield layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,31 @@ class Squeeze(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Map [B, 1] to [B]; never drops a batch axis of size 1."""
         return tf.squeeze(inputs, axis=-1)
+
+
+class Factors(tf.keras.layers.Layer):
+    """Split a row of outputs into one row for each factor, padded with zeros to the longest.
+
+    Args:
+        sizes: Number of outputs of each factor.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = sizes
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Map [B, sum of the sizes] to [B, M, largest size]."""
+        largest = max(self.sizes)
+        if len(set(self.sizes)) == 1:
+            return tf.reshape(inputs, [-1, len(self.sizes), largest])
+        rows = [tf.pad(row, [[0, 0], [0, largest - size]])
+                for row, size in zip(tf.split(inputs, self.sizes, axis=1), self.sizes, strict=True)]
+        return tf.stack(rows, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "sizes": self.sizes}
 
 
 class PatchConv2D(tf.keras.layers.Layer):
@@ -150,6 +176,13 @@ def _narrow_product(x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Any]:
     return tf.matmul(x, w), gradient
 
 
+# How a dueling head centres its advantages. All are equivariant, centre(x + c) = centre(x) + c, so
+# the value head is the centre of the action values. `logsumexp` has temperature 1.
+CENTRES: Mapping[str, Callable[..., tf.Tensor]] = {
+    "mean": tf.reduce_mean, "max": tf.reduce_max, "logsumexp": tf.reduce_logsumexp,
+}
+
+
 class Dueling(tf.keras.layers.Layer):
     """q = V + (A - centre_a A) (Wang et al. 2016, there with the mean).
 
@@ -158,18 +191,20 @@ class Dueling(tf.keras.layers.Layer):
 
     Args:
         num_actions: Number of actions.
-        centre: "mean", "max" or "logsumexp" (temperature 1).
+        centre: One of `CENTRES`.
+        kernel_initializer: Of advantages and value.
+        narrow: Whether the joint head is a `NarrowDense`.
     """
 
     def __init__(
-        self, num_actions: int, centre: str, *, kernel_initializer: Any, **kwargs: Any
+        self, num_actions: int, centre: str, *, kernel_initializer: Any, narrow: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_actions, self.centre = num_actions, centre
+        self.num_actions, self.centre, self.narrow = num_actions, centre, narrow
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
-        self.head = tf.keras.layers.Dense(
-            num_actions + 1, kernel_initializer=self.kernel_initializer
-        )
+        dense = NarrowDense if narrow else tf.keras.layers.Dense
+        self.head = dense(num_actions + 1, kernel_initializer=self.kernel_initializer)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Create the joint head: advantages and one value."""
@@ -180,14 +215,12 @@ class Dueling(tf.keras.layers.Layer):
         """Map features [B, F] to action values [B, A]."""
         joint = self.head(inputs)
         advantages, value = joint[..., :-1], joint[..., -1:]
-        centre = {
-            "mean": tf.reduce_mean, "max": tf.reduce_max, "logsumexp": tf.reduce_logsumexp,
-        }[self.centre](advantages, axis=-1, keepdims=True)
-        return value + advantages - centre
+        return value + advantages - CENTRES[self.centre](advantages, axis=-1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {
             **super().get_config(), "num_actions": self.num_actions, "centre": self.centre,
+            "narrow": self.narrow,
             "kernel_initializer": tf.keras.initializers.serialize(self.kernel_initializer),
         }

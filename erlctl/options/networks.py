@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from erlctl.fields import AT_LEAST_ONE, Options, option
+from erlctl.fields import AT_LEAST_ONE, FINITE, POSITIVE, Interval, Options, option
 from erlctl.registry import register
 
 Activation = Literal["relu", "tanh", "elu", "gelu", "swish"]
@@ -61,3 +61,60 @@ class Conv(Options):
 @dataclass(frozen=True, kw_only=True)
 class Linear(Options):
     """One weight per observation entry and action, no bias: a table on one-hot observations."""
+
+
+@register("network", "features")
+@dataclass(frozen=True, kw_only=True)
+class Features(Options):
+    """Fixed features of the observation x under a linear head without bias.
+
+    All stand for the kernel k(x, y) = exp(-|x - y|^2 / 2), entries divided by `lengthscale`.
+
+    rbf_grid: k(x, c) at every point c of a grid from `low` to `high`.
+    nystroem: K^(-1/2) k(x, z) of landmarks z, K = k(z, z), so that inner products are k itself at
+        the landmarks; those are drawn from the replay when learning starts.
+    fourier: cosines and sines of random directions (Rahimi and Recht 2007); inner products are k up
+        to an error of count^(-1/2).
+    fastfood: the same with directions that are products of Hadamard and diagonal matrices (Le,
+        Sarlos, Smola 2013): time count log d and memory count, for d entries.
+    """
+
+    features: Literal["rbf_grid", "nystroem", "fourier", "fastfood"] = option(
+        "fourier", "Which features."
+    )
+    count: int = option(
+        256, "Features; not read by rbf_grid, which has points^d.", domain=Interval(low=2)
+    )
+    lengthscale: tuple[float, ...] = option(
+        (1.0,), "Width of the kernel: one number, or one for each entry of an observation.",
+        domain=POSITIVE,
+    )
+    points: int = option(5, "rbf_grid: points in each dimension.", domain=Interval(low=2))
+    low: tuple[float, ...] = option(
+        (-1.0,), "rbf_grid: first point, one number or one for each entry.", domain=FINITE
+    )
+    high: tuple[float, ...] = option(
+        (1.0,), "rbf_grid: last point, one number or one for each entry.", domain=FINITE
+    )
+
+    def num_features(self, num_inputs: int) -> int:
+        """Return F for observations of `num_inputs` entries."""
+        return self.points**num_inputs if self.features == "rbf_grid" else self.count
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Refuse empty grids and odd numbers of cosines and sines."""
+        if self.features in ("fourier", "fastfood") and self.count % 2:
+            yield "count", "even: half are cosines, half are sines"
+        if self.features != "rbf_grid":
+            return
+        ends = (self.low, self.high)
+        if 1 not in map(len, ends) and len(self.low) != len(self.high):
+            yield "high", f"one number or {len(self.low)}, as `low` has"
+        elif any(low >= high for low, high in _paired(*ends)):
+            yield "high", "greater than `low`"
+
+
+def _paired(low: tuple[float, ...], high: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    size = max(len(low), len(high))
+    return zip(low * (size if len(low) == 1 else 1), high * (size if len(high) == 1 else 1),
+               strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from erlctl.fields import POSITIVE, UNIT, Choice, Options, Schedule, option
 from erlctl.registry import register
@@ -37,6 +37,8 @@ class Boltzmann(Options):
     their own, is the actor itself; continuous ones always draw from the actor.
     """
 
+    distribution: ClassVar[str] = "softmax"
+
     temperature: Schedule | None = option(
         None, "null: the algorithm's own; to be given where its own policy is greedy.",
         domain=POSITIVE, unit="units of return (discrete actor-critics: none)",
@@ -48,6 +50,8 @@ class Boltzmann(Options):
 class EpsilonBoltzmann(Options):
     """With probability epsilon a uniformly random action, else one of the Boltzmann policy."""
 
+    distribution: ClassVar[str] = "softmax"
+
     epsilon: Schedule = option(
         Schedule(1.0, 0.01, 10_000), "Probability of a uniformly random action.", domain=UNIT
     )
@@ -55,6 +59,22 @@ class EpsilonBoltzmann(Options):
         None, "null: the algorithm's own; to be given where its own policy is greedy.",
         domain=POSITIVE, unit="units of return (discrete actor-critics: none)",
     )
+
+
+@register("policy", "sparsemax")
+@dataclass(frozen=True, kw_only=True)
+class Sparsemax(Boltzmann):
+    """An action drawn from sparsemax(preference / temperature): none far below the best."""
+
+    distribution: ClassVar[str] = "sparsemax"
+
+
+@register("policy", "epsilon_sparsemax")
+@dataclass(frozen=True, kw_only=True)
+class EpsilonSparsemax(EpsilonBoltzmann):
+    """With probability epsilon a uniformly random action, else one of the sparsemax policy."""
+
+    distribution: ClassVar[str] = "sparsemax"
 
 
 def temperature_conflicts(

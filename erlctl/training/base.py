@@ -72,12 +72,39 @@ class TrainingProgram(abc.ABC):
     def begin(self, seed: int) -> None:
         """Empty the replay and bring the environments to their start."""
 
-    @abc.abstractmethod
     def advance(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates.
 
-        A loss that is not finite is told by the chunk's `diverged_at`.
+        Landmarks of the networks, where they have some, are chosen before the vector step with the
+        first update, wherever chunks are cut. A loss that is not finite is told by the chunk's
+        `diverged_at`.
         """
+        if self.agent.is_adapted:
+            return self.take_steps(num_steps)
+        num_envs, starts = self.run.environment.num_envs, self.run.training.learning_starts
+        before = max(starts - self.num_stored, 0) // num_envs * num_envs
+        if before >= num_steps:
+            return self.take_steps(num_steps)
+        if before:
+            arrives_at = self.step + before
+            chunk = self.take_steps(before)
+            is_whole = chunk.step == arrives_at  # an environment may have broken on the way
+            return chunk.then(self.advance(num_steps - before)) if is_whole else chunk
+        self.agent.adapt(self.sample_observations(self.agent.num_candidates))
+        return self.take_steps(num_steps)
+
+    @property
+    @abc.abstractmethod
+    def num_stored(self) -> int:
+        """Transitions ever written to the replay."""
+
+    @abc.abstractmethod
+    def sample_observations(self, count: int) -> tf.Tensor:
+        """Return `count` observations from the replay, [count, ...], by the agent's stream."""
+
+    @abc.abstractmethod
+    def take_steps(self, num_steps: int) -> Chunk:
+        """Take `num_steps` environment steps with their updates, as `advance`."""
 
     def state(self) -> dict[str, Any]:
         """Return stable name -> variable or NumPy array: exactly what the run is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,13 @@ class Episodes:
     returns: np.ndarray
     lengths: np.ndarray
 
+    def then(self, later: Episodes) -> Episodes:
+        """Return these and later ones."""
+        return Episodes(*(np.concatenate(pair) for pair in (
+            (self.steps, later.steps), (self.returns, later.returns),
+            (self.lengths, later.lengths),
+        )))
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -38,6 +46,10 @@ class Chunk:
     updates: int
     diverged_at: int | None
     episodes: Episodes
+
+    def then(self, later: Chunk) -> Chunk:
+        """Return both as one; `later` follows at once."""
+        return dataclasses.replace(later, episodes=self.episodes.then(later.episodes))
 
 
 class EpisodeSums(NamedTuple):

@@ -49,6 +49,10 @@ class BatchCodec:
             self.observation_spec = tf.TensorSpec(shape, tf.float32, "observation")
         if action.num_actions:
             self.action_spec = _bounded((), tf.int32, 0, action.num_actions - 1, "action")
+        elif action.factors:
+            self.action_spec = _bounded(
+                action.shape, tf.int32, 0, np.array(action.factors, np.int32) - 1, "action"
+            )
         else:
             self.action_spec = _bounded(
                 action.low.shape, tf.float32, action.low, action.high, "action"

@@ -104,12 +104,23 @@ class HostProgram(TrainingProgram):
         if self._preprocessing.normaliser:
             self._preprocessing.normaliser.clear()
         self._keys = {s: int(seeding.key_of(seed, s).astype(np.uint64))
-                      for s in (Stream.REPLAY, Stream.DIAGNOSTICS)}
+                      for s in (Stream.REPLAY, Stream.DIAGNOSTICS, Stream.AGENT)}
         self._fault: EnvironmentFault | None = None
         self._action: np.ndarray | None = None
         self._acting_at = -1  # step that the environments and `_action` belong to
 
-    def advance(self, num_steps: int) -> Chunk:
+    @property
+    def num_stored(self) -> int:
+        """Transitions ever written to the replay."""
+        return self._replay.num_stored
+
+    def sample_observations(self, count: int) -> tf.Tensor:
+        """Return `count` observations from the replay, [count, ...], by the agent's stream."""
+        packed = self._sample(1, Stream.AGENT, 0, size=count)
+        parts = [tf.constant(part[0]) for part in packed]
+        return self._codec.transition_of(parts).time_step.observation
+
+    def take_steps(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates.
 
         Where an environment breaks in the middle, the steps before are returned and the next call
@@ -187,9 +198,12 @@ class HostProgram(TrainingProgram):
     def _observations(self) -> np.ndarray:
         return self._preprocessing.observations(self._windows.windows)
 
-    def _sample(self, updates: int, stream: Stream, draw: int) -> list[np.ndarray]:
+    def _sample(
+        self, updates: int, stream: Stream, draw: int, *, size: int | None = None
+    ) -> list[np.ndarray]:
+        """Return `updates` batches of `size` transitions (None: the spec's), packed."""
         batch = self._replay.sample(
-            updates * self.run.training.batch_size, key=self._keys[stream], draw=draw
+            updates * (size or self.run.training.batch_size), key=self._keys[stream], draw=draw
         )
         if self._preprocessing.normaliser:
             batch = batch._replace(frames=self._preprocessing.observations(batch.frames))

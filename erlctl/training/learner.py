@@ -50,7 +50,7 @@ class Learner:
         self, run: RunSpec, time_step_spec: Any, action_spec: Any,
         generators: Mapping[Stream, tf.random.Generator],
     ) -> None:
-        kind = "discrete" if action_spec.dtype.is_integer else "continuous"
+        kind = _action_kind(action_spec)
         if run.agent.action_kind != kind:  # for callers that did not come through the front door
             raise ErlctlError(
                 f"{run.agent.registered_name} needs {run.agent.action_kind} actions; "
@@ -176,3 +176,10 @@ class Learner:
         self._loss_count.assign(0.0)
         self._diagnostics = {}
         return figures
+
+
+def _action_kind(spec: Any) -> str:
+    """Return the kind of actions, as `Algorithm.action_kind` has it."""
+    if not spec.dtype.is_integer:
+        return "continuous"
+    return "multi_discrete" if spec.shape.rank else "discrete"

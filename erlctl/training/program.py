@@ -94,7 +94,17 @@ class CompiledProgram(TrainingProgram):
         self._replay.clear()
         self._environment.reset()
 
-    def advance(self, num_steps: int) -> Chunk:
+    @property
+    def num_stored(self) -> int:
+        """Transitions ever written to the replay."""
+        return int(self._replay.num_stored())
+
+    def sample_observations(self, count: int) -> tf.Tensor:
+        """Return `count` observations from the replay, [count, ...], by the agent's stream."""
+        draws = self._learner.generators[Stream.AGENT]
+        return self._replay.sample(count, generator=draws).time_step.observation
+
+    def take_steps(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""
         num_envs = self.run.environment.num_envs
         vector_steps = num_steps // num_envs

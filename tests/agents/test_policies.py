@@ -105,6 +105,17 @@ class TestFrequencies:
         expected = 0.75 * boltzmann(0.7, mask) + 0.25 * uniform(mask)
         assert_frequencies(make(section, mask=mask), expected)
 
+    @pytest.mark.parametrize("temperature", [0.2, 1.0, 10.0])
+    def test_sparsemax(self, mask, temperature):
+        section = sections.Sparsemax(temperature=Schedule.constant(temperature))
+        expected = np.zeros(4)
+        legal = np.ones(4, bool) if mask is None else mask
+        expected[legal] = operators.sparse_policy(ROW[legal], temperature)
+        assert_frequencies(make(section, mask=mask), expected)
+        mixed = sections.EpsilonSparsemax(epsilon=Schedule.constant(0.25))
+        policy = make(mixed, mask=mask, own=temperature)
+        assert_frequencies(policy, 0.75 * expected + 0.25 * uniform(mask))
+
     def test_random_steps(self, mask):
         section = sections.EpsilonGreedy(epsilon=Schedule.constant(0.0))
         policy = make(section, mask=mask, step=9, random_steps=10)

@@ -131,6 +131,10 @@ ONE_NETWORK = {
         "munchausen_dqn", {"temperature": 0.1, "log_policy_clip": None},
         munchausen(alpha=0.9, t=0.1),
     ),
+    "tsallis_dqn": (
+        "tsallis_dqn", {"temperature": 0.4, "log_policy_clip": None},
+        gap_increasing(alpha=0.9, t=0.4, operator="sparsemax"),
+    ),
     "original_dpp": (
         "original_dpp", {"temperature": 0.5},
         gap_increasing(alpha=0.9, t=0.5, operator="boltzmann"),

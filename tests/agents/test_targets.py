@@ -40,11 +40,15 @@ OTHERS = {
         "dpp", {"operator": "boltzmann", "temperature": 0.5, "log_policy_clip": -0.5}
     ),
     "munchausen_dqn alpha=0": ("munchausen_dqn", {"alpha": 0.0, "temperature": 0.5}),
+    "tsallis_dqn": ("tsallis_dqn", {"temperature": 2.0, "log_policy_clip": -3.0}),
+    "tsallis_dqn q_logarithm": ("tsallis_dqn", {
+        "temperature": 2.0, "bonus": "q_logarithm", "log_policy_clip": -4.0,
+    }),
 }
 ALL = {**GOLDEN, **OTHERS}
 HAS_GAP = {
     name for name in ALL
-    if name.startswith(("advantage", "dpp", "cvi", "original", "munchausen"))
+    if name.startswith(("advantage", "dpp", "cvi", "original", "munchausen", "tsallis"))
 } - {"munchausen_dqn alpha=0"}
 
 
@@ -85,6 +89,11 @@ def test_an_update_regresses_on_the_general_scheme(name):
         expected = backups.double_dqn(**batch, online_q_tp1=online[8:])
     elif algorithm.backup().persistent:
         expected = backups.persistent_advantage_learning(**batch, alpha=algorithm.alpha)
+    elif algorithm.backup().gap == "q_logarithm":
+        expected = backups.tsallis_dqn_logarithm(
+            **batch, t=algorithm.temperature, alpha=algorithm.alpha,
+            floor=algorithm.log_policy_clip,
+        )
     else:
         expected = backups.regularised(**batch, **in_general_form(algorithm.backup()))
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-5)

@@ -18,7 +18,10 @@ AGENTS = [name for name, cls in ALGORITHMS.items() if cls.base != "planner"]
 VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
-BASES = {"regularised_dqn", "quantile", "companion", "actor_critic_discrete", "sac", "planner"}
+BASES = {
+    "regularised_dqn", "factorial", "quantile", "companion", "actor_critic_discrete", "sac",
+    "planner",
+}
 
 # Section 0's table of the reference: operator, temperature, alpha, clip, double.
 TARGETS = {
@@ -30,6 +33,7 @@ TARGETS = {
     "cvi": ("mellowmax", 0.03, 0.9, (None, None), False),
     "munchausen_dqn": ("logsumexp", 0.03, 0.9, (-1.0, 0.0), False),
     "original_dpp": ("boltzmann", 1.0, 0.9, (None, None), False),
+    "tsallis_dqn": ("sparsemax", 0.03, 0.9, (-1.0, 0.0), False),
     "iqn": ("max", 0.0, 0.0, (None, None), False),
     "munchausen_iqn": ("logsumexp", 0.03, 0.9, (-1.0, 0.0), False),
 }
@@ -74,7 +78,7 @@ def test_the_family_is_complete():
 def test_every_algorithm_documents_itself(name):
     cls = ALGORITHMS[name]
     assert cls.base in BASES
-    assert cls.action_kind in {"discrete", "continuous"}
+    assert cls.action_kind in {"discrete", "multi_discrete", "continuous"}
     for text in (cls.summary, cls.equation, cls.source):
         assert text
         assert text.strip() == text
@@ -192,6 +196,12 @@ def test_cvi_coefficients_give_temperature_and_alpha():
     assert backup.gap_scale == pytest.approx(0.75)
     assert make("cvi", temperature=0.5).backup().gap_scale == 0.9
     assert make("cvi", alpha=0.5).backup().temperature == 0.03
+
+
+def test_an_infinite_bonus_is_refused():
+    message = refusal("tsallis_dqn", bonus="q_logarithm", log_policy_clip=None)
+    assert "minus infinity" in message
+    assert make("tsallis_dqn", bonus="q_logarithm").backup().gap == "q_logarithm"
 
 
 def test_dpp_has_three_forms():

@@ -11,7 +11,9 @@ from erlctl.spec.schema import (
 
 def small_run(algorithm, *, seed=0, mode="xla", num_envs=1, **training):
     """Return a run that learns from step 20 on and overwrites its replay after 100."""
-    is_continuous = algorithm.action_kind == "continuous"
+    environment = {
+        "discrete": "CartPole-v1", "continuous": "Pendulum-v1", "multi_discrete": "Reacher",
+    }[algorithm.action_kind]
     section = {
         "steps": 1000, "learning_starts": 20, "batch_size": 8, "replay_capacity": 100,
         "target_update_every": 10, "compile": mode, **training,
@@ -19,7 +21,7 @@ def small_run(algorithm, *, seed=0, mode="xla", num_envs=1, **training):
     return RunSpec(
         name="contract", variant="small", seed=seed, agent=algorithm,
         environment=EnvironmentSection(
-            id="Pendulum-v1" if is_continuous else "CartPole-v1", num_envs=num_envs,
+            id=environment, num_envs=num_envs,
             # Short episodes, so that Pendulum ends some too.
             kwargs={"time_limit": 50},
         ),

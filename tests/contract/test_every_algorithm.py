@@ -21,6 +21,7 @@ STEPS = 200
 DIAGNOSTICS = {"q_mean", "preference_max", "entropy", "clipped_fraction", "gradient_norm"}
 OF_BASE = {
     "regularised_dqn": {"loss", "action_gap", "kl_to_target"},
+    "factorial": {"loss", "action_gap", "kl_to_target"},
     "quantile": {"loss", "action_gap", "kl_to_target"},
     "companion": {"loss", "companion_loss", "action_gap", "kl_to_target"},
     "actor_critic_discrete": {
@@ -184,6 +185,6 @@ def test_a_saved_state_goes_on_bit_exactly_in_another_program(label):
 def test_it_runs_in_graph_mode_on_several_environments(label):
     program = make_program(small_run(EVERY_ALGORITHM[label], mode="graph", num_envs=4))
     chunk = program.advance(STEPS)
-    assert not program.is_xla
+    assert not program._learner.is_xla
     assert (chunk.step, chunk.diverged_at) == (STEPS, None)
     assert chunk.updates > 0

@@ -25,7 +25,7 @@ def random_action(environment, rng):
     spec = environment.action_spec()
     shape = (environment.num_envs, *spec.shape)
     if spec.dtype == tf.int32:
-        return tf.constant(rng.integers(int(spec.maximum) + 1, size=shape), tf.int32)
+        return tf.constant(rng.integers(spec.maximum + 1, size=shape), tf.int32)
     return tf.constant(rng.uniform(spec.minimum, spec.maximum, shape), tf.float32)
 
 

@@ -34,7 +34,8 @@ def test_an_entry_says_what_its_class_accepts(name):
     *((name, {"observation": "index"}) for name in ("Chain", "Garnet", "GridWorld")),
     ("Chain", {"num_states": 7, "time_limit": None}), ("GridWorld", {"size": 3}),
     ("CombinationLock", {"length": 4, "num_actions": 3}), ("Bandit", {"num_actions": 3}),
-    ("Garnet", {"num_states": 9, "num_actions": 2}),
+    ("Garnet", {"num_states": 9, "num_actions": 2}), ("Reacher", {"num_joints": 7}),
+    ("Reacher", {"num_joints": 3, "actions": "joint"}), ("Tanks", {"actions": "joint"}),
 ])
 def test_declared_spaces_are_those_of_the_environment(name, given):
     import tensorflow as tf
@@ -47,7 +48,9 @@ def test_declared_spaces_are_those_of_the_environment(name, given):
     assert spaces.observation.dtype == observation.dtype.name
     assert spaces.observation.num_bytes == observation.dtype.size * observation.shape.num_elements()
     assert (spaces.action.shape, spaces.action.dtype) == (tuple(action.shape), action.dtype.name)
-    is_discrete = action.dtype.is_integer
+    is_discrete = action.dtype.is_integer and not action.shape.rank
+    factors = tuple(action.maximum + 1) if action.dtype.is_integer and action.shape.rank else ()
+    assert spaces.action.factors == factors
     assert spaces.action.num_actions == (int(action.maximum) + 1 if is_discrete else 0)
     assert spaces.time_limit == environment.time_limit
 

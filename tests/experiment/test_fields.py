@@ -78,7 +78,8 @@ def test_equal_fields_of_several_entries_are_one_line():
         for is_planner in (False, True)
     ]
     line, _ = erlctl("fields", "agent.gamma").out.splitlines()[1:]
-    assert line.split()[:5] == ["agent.gamma", "advantage_learning,", "cvi,", "15", "more"]
+    more = str(len(rows[0]["of"]) - 2)
+    assert line.split()[:5] == ["agent.gamma", "advantage_learning,", "cvi,", more, "more"]
 
 
 def test_null_is_shown_as_such():

@@ -24,6 +24,9 @@ BACKUPS = {
     "munchausen": Backup(
         operator="logsumexp", temperature=0.03, gap_scale=0.9, gap_range=(-1.0, 0.0)
     ),
+    "tsallis": Backup(
+        operator="sparsemax", temperature=0.5, gap_scale=0.9, gap_range=(-1.0, 0.0)
+    ),
     "original dpp": Backup(operator="boltzmann", temperature=1.0, gap_scale=0.9),
 }
 

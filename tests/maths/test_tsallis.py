@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from erlctl.maths.tsallis import q_logarithm, regularised_maximum, sparsemax_policy
+from tests.oracles import operators
 from tests.oracles import tsallis as oracle
 
 ROWS = np.random.default_rng(0).standard_normal((20, 5))
@@ -16,6 +17,14 @@ def test_policy_and_maximum_are_those_of_the_optimisation(t):
     np.testing.assert_allclose(policy, [oracle.best_policy(q, t) for q in ROWS], atol=1e-6)
     np.testing.assert_allclose(value, [oracle.value(q, t) for q in ROWS], atol=1e-9)
     np.testing.assert_allclose(policy.sum(-1), 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("t", [0.3, 1.0, 5.0])
+def test_the_fast_oracle_finds_what_the_optimiser_finds(t):
+    for q in ROWS:
+        policy = operators.sparse_policy(q, t)
+        np.testing.assert_allclose(policy, oracle.best_policy(q, t), atol=1e-6)
+        np.testing.assert_allclose(operators.sparsemax(q, t), oracle.value(q, t), atol=1e-9)
 
 
 def test_policy_is_the_gradient_of_the_maximum():

@@ -10,6 +10,7 @@ from tf_agents.specs import tensor_spec
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
 from erlctl.networks.build import initialise, state_action_network, value_network
+from erlctl.networks.layers import NarrowDense
 from erlctl.networks.quantile import QuantileNetwork
 from erlctl.options.networks import Conv, Linear, Mlp
 
@@ -101,6 +102,20 @@ def test_fresh_weights_have_the_declared_variances(options, observation, varianc
         assert kernel.var() == pytest.approx(variance, rel=tolerance)
         assert abs(kernel.mean()) < 5 * np.sqrt(variance / kernel.size)
     assert all((bias == 0).all() for bias in biases)
+
+
+@pytest.mark.parametrize(("outputs", "dueling", "xla", "narrow"), [
+    (8, None, True, True), (9, None, True, False), (2, None, False, False),
+    (7, "mean", True, True), (8, "mean", True, False), (2, "mean", False, False),
+])
+def test_narrow_heads_inside_xla_have_the_faster_form(outputs, dueling, xla, narrow):
+    network = value_network(
+        Mlp(hidden=(4,), dueling=dueling), FLAT, outputs, xla=xla, name="net"
+    )
+    network.create_variables()
+    found = [layer for layer in network.submodules if isinstance(layer, NarrowDense)]
+    assert len(found) == narrow
+    assert network(tf.zeros((2, 5)))[0].shape == (2, outputs)
 
 
 def test_a_linear_network_is_a_table_of_zeros_without_bias():

@@ -12,6 +12,8 @@ from tests.oracles.operators import (
     logsumexp,
     mellowmax,
     softmax,
+    sparse_policy,
+    sparsemax,
 )
 
 
@@ -214,4 +216,14 @@ def munchausen_iqn(r_tp1, discount_tp1, q_t, a_t, q_tp1, z_tp1, *, t, alpha, flo
         bonus = 0.0 if alpha == 0 else alpha * min(max(q[a] - logsumexp(q, t), floor), 0.0)
         pi = softmax(q_next, t)
         targets.append([r + bonus + d * (sum(pi * z_i) + t * entropy(pi)) for z_i in z])
+    return np.array(targets)
+
+
+def tsallis_dqn_logarithm(q_t, a_t, r_tp1, discount_tp1, q_tp1, *, t, alpha, floor):
+    """r + alpha max(t (1 - 1 / pi(a|s)), floor) + gamma d V q(s'), pi = sparsemax(q / t)."""
+    targets = []
+    for q, a, r, d, q_next in _samples(q_t, a_t, r_tp1, discount_tp1, q_tp1):
+        p = sparse_policy(q, t)[a]
+        bonus = max(t * (1.0 - 1.0 / p), floor) if p > 0 else floor
+        targets.append(r + alpha * bonus + d * sparsemax(q_next, t))
     return np.array(targets)

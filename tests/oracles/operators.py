@@ -36,8 +36,27 @@ def hard_max(q, t):
     return float(max(q))
 
 
+def sparse_policy(q, t):
+    """sparsemax(q / t) of one row: max(q / t - theta, 0) with theta found by bisection."""
+    z = (np.asarray(q, float) - max(q)) / t
+    low, high = -1.0, 0.0  # the best action has mass -theta or less than 1
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.maximum(z - middle, 0).sum() > 1 else (low, middle)
+    return np.maximum(z - (low + high) / 2, 0)
+
+
+def sparsemax(q, t):
+    """<p, q> + t / 2 sum p (1 - p) at p = sparsemax(q / t)."""
+    if t == 0:
+        return float(max(q))
+    p = sparse_policy(q, t)
+    return max(q) + float(p @ (np.asarray(q) - max(q))) + t / 2 * float(p @ (1 - p))
+
+
 OPERATORS = {
     "max": hard_max, "logsumexp": logsumexp, "mellowmax": mellowmax, "boltzmann": boltzmann,
+    "sparsemax": sparsemax,
 }
 
 

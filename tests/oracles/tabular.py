@@ -5,6 +5,8 @@ Tables are q[s, a]; P[s, a, s'] and r[s, a] define the problem.
 
 import numpy as np
 
+from tests.oracles import operators
+
 # Checksums of `garnet(np.random.default_rng(0))` at gamma 0.9: sum of q*, v*[0], sum of rewards.
 GARNET_CHECKSUMS = (119.3373015154, 1.3133939242, 1.2954949740)
 
@@ -52,7 +54,14 @@ def boltzmann(q, t):
     return (softmax(q, t) * q).sum(-1)
 
 
-OPERATORS = {"logsumexp": logsumexp, "mellowmax": mellowmax, "boltzmann": boltzmann}
+def sparsemax(q, t):
+    """max over p of <p, q> + t / 2 sum p (1 - p)."""
+    return operators.rows(operators.sparsemax, q, t)
+
+
+OPERATORS = {
+    "logsumexp": logsumexp, "mellowmax": mellowmax, "boltzmann": boltzmann, "sparsemax": sparsemax,
+}
 
 
 def entropy(p):

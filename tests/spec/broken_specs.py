@@ -152,6 +152,32 @@ FIT = [
     Broken("convolution of a continuous critic", f"{HEAD}environment: {{id: Pendulum-v1}}\n"
            "agent: {algorithm: sac}\nnetwork: {type: linear}\n",
            "4:17: network.type: sac has fully connected networks only; write `type: mlp`"),
+    Broken("grid of too many features",
+           f"{BREAKOUT}network: {{type: features, features: rbf_grid, points: 3}}\n",
+           "4:55: network.points: "),
+    Broken("too many features", f"{BASE}network: {{type: features, count: 2000000}}\n",
+           "4:34: network.count: 2,000,000 features need 1.5 GiB of memory; at most 1 GiB is "
+           "allowed, which `count: "),
+    Broken("lengthscales of another number",
+           f"{BASE}network: {{type: features, lengthscale: [1, 2]}}\n",
+           "4:40: network.lengthscale: CartPole-v1's observations have 4 entries"),
+    Broken("landmarks before there are observations",
+           f"{BASE}network: {{type: features, features: nystroem, count: 64}}\n"
+           "training: {learning_starts: 64}\n",
+           "5:29: training.learning_starts: 64 landmarks are drawn from the replay"),
+    Broken("factors for an algorithm of one choice",
+           f"{HEAD}environment: {{id: Reacher}}\n{DQN}",
+           "3:20: agent.algorithm: dqn needs discrete actions; Reacher has multi_discrete ones "
+           "(multi-discrete [3, 3, 3, 3]: torque -1, 0 or 1 at each joint), for which there are: "
+           "factorial_dpp"),
+    Broken("one choice for an algorithm of factors",
+           f"{CARTPOLE}agent: {{algorithm: factorial_dpp}}\n",
+           "3:20: agent.algorithm: factorial_dpp needs multi_discrete actions; CartPole-v1 has "
+           "discrete ones"),
+    Broken("too many joint actions",
+           f"{HEAD}environment: {{id: Reacher, kwargs: {{num_joints: 20, actions: joint}}}}\n{DQN}",
+           "2:62: environment.kwargs.actions: must be factored for more than 6 joints: there are "
+           "3,486,784,401 joint actions"),
     Broken("kernel beyond the picture", conv("kernels: [11]"),
            "4:33: network.kernels[0]: 11 is more than what this convolution gets: 10 pixels"),
     Broken("second kernel beyond the picture",

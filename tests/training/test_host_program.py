@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
 
+from erlctl.algorithms.factorial_dpp import FactorialDpp
 from erlctl.errors import EnvironmentFault, ErlctlError
+from erlctl.fields import Schedule
+from erlctl.options.policies import EpsilonGreedy
 from erlctl.training.factory import make_program
 from erlctl.training.host_program import HostProgram
 from erlctl.training.program import CompiledProgram
@@ -254,3 +258,20 @@ def test_a_fault_in_render_is_told(monkeypatch):
     film = make_program(host_run(fake("Counter"))).film(seed=0, policy="greedy")
     with pytest.raises(EnvironmentFault, match="Counter raised OSError in render: no display"):
         next(iter(film.frames))
+
+
+@pytest.mark.parametrize("vectorise", ["inline", "subprocess"])
+def test_actions_of_several_factors_go_from_the_replay_to_the_exported_policy(vectorise, tmp_path):
+    agent = FactorialDpp(gamma=0.5, collect_policy=EpsilonGreedy(epsilon=Schedule.constant(0.5)))
+    section = {**fake("Levers"), "num_envs": 2, "vectorise": vectorise}
+    program = make_program(host_run(section, agent=agent, learning_starts=20, updates=4))
+    program.advance(400)
+    stored = np.unique(program.state()["replay/action"], axis=0)
+    assert {tuple(row) for row in stored} == {(i, j) for i in range(2) for j in range(3)}
+    returns, _ = program.evaluate(2)
+    np.testing.assert_array_equal(returns, 30.0)  # both levers at their best, ten times
+    program.export_policy(str(tmp_path / "policy"))
+    loaded = tf.saved_model.load(str(tmp_path / "policy"))
+    action = loaded.action(ts.restart(tf.ones((3, 2)), 3)).action
+    np.testing.assert_array_equal(action, [[1, 2]] * 3)
+    program.close()

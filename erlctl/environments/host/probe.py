@@ -104,7 +104,10 @@ def _read(answer: dict[str, Any]) -> Spaces | str:
     if "problem" in answer:
         return str(answer["problem"])
     observation, action = (
-        Space(**{**answer[name], "shape": tuple(answer[name]["shape"])})
+        Space(**{
+            **answer[name], "shape": tuple(answer[name]["shape"]),
+            "factors": tuple(answer[name].get("factors", ())),
+        })
         for name in ("observation", "action")
     )
     return Spaces(observation=observation, action=action, time_limit=answer["time_limit"])
@@ -132,9 +135,10 @@ def _made(section: EnvironmentSection) -> dict[str, Any]:
         *sides, channels = observation.shape
         answer = {
             "observation": {"shape": [*sides, channels * frames], "dtype": observation.dtype.name},
-            "action": {"shape": list(action.low.shape), "num_actions": action.num_actions}
-            if not action.num_actions else
-            {"shape": [], "dtype": "int32", "num_actions": action.num_actions},
+            "action": {
+                "shape": action.shape, "dtype": action.dtype.name,
+                "num_actions": action.num_actions, "factors": action.factors,
+            },
             "time_limit": vector.time_limit,
         }
         vector.close()

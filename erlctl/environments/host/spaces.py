@@ -44,11 +44,12 @@ class ActionSpace:
     """Actions as agents choose them.
 
     Attributes:
-        num_actions: Number of discrete actions, 0 for continuous ones.
+        num_actions: Number of discrete actions, 0 for others.
         low: Lower bounds of a continuous action, float32 [...].
         high: Upper bounds.
         convert: One agent's action -> what the environment takes.
         native: The environment's own words for the space.
+        factors: Number of values of each factor of a multi-discrete action; else ().
     """
 
     num_actions: int
@@ -56,6 +57,19 @@ class ActionSpace:
     high: np.ndarray
     convert: Callable[[Any], Any]
     native: str = ""
+    factors: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one action as agents choose it."""
+        if self.num_actions:
+            return ()
+        return (len(self.factors),) if self.factors else self.low.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an action as agents choose it: int32 or float32."""
+        return np.dtype(np.int32 if self.num_actions or self.factors else np.float32)
 
 
 def refuse(environment: str, what: str, space: object, expected: str) -> ErlctlError:
@@ -67,7 +81,10 @@ def refuse(environment: str, what: str, space: object, expected: str) -> ErlctlE
 
 
 _OBSERVATIONS = "a numeric Box, Discrete, MultiBinary, or a flat Dict or Tuple of these"
-_ACTIONS = "Discrete, or a Box of floats with finite bounds"
+_ACTIONS = (
+    "Discrete, a MultiDiscrete of one axis with at least two values each, or a Box of floats with "
+    "finite bounds"
+)
 
 
 def observation_space(space: Any, environment: str) -> ObservationSpace:
@@ -96,6 +113,8 @@ def action_space(space: Any, environment: str) -> ActionSpace:
     if kind == "discrete":
         count, start = _size(space), _start(space)
         return ActionSpace(count, nothing, nothing, lambda action: int(action) + start, str(space))
+    if kind == "multidiscrete":
+        return _multi_discrete(space, environment)
     low, high = _bounds(space) if kind == "box" else (None, None)
     if low is None or high is None or np.dtype(space.dtype).kind != "f":
         raise refuse(environment, "action", space, _ACTIONS)
@@ -108,13 +127,26 @@ def action_space(space: Any, environment: str) -> ActionSpace:
     )
 
 
+def _multi_discrete(space: Any, environment: str) -> ActionSpace:
+    sizes = np.asarray(space.nvec)
+    if sizes.ndim != 1 or not sizes.size or sizes.min() < 2:
+        raise refuse(environment, "action", space, _ACTIONS)
+    nothing, start = np.zeros(0, np.float32), np.asarray(getattr(space, "start", 0))
+    dtype = np.dtype(space.dtype)
+    return ActionSpace(
+        0, nothing, nothing, lambda action: (np.asarray(action) + start).astype(dtype),
+        str(space), tuple(int(size) for size in sizes),
+    )
+
+
 def _kind(space: Any) -> str:
     if isinstance(space, Mapping):
         return "dict"
     if isinstance(space, (list, tuple)):
         return "tuple"
     names = {cls.__name__ for cls in type(space).__mro__}
-    for name, kind in (("Dict", "dict"), ("Tuple", "tuple"), ("Discrete", "discrete"),
+    for name, kind in (("Dict", "dict"), ("Tuple", "tuple"), ("MultiDiscrete", "multidiscrete"),
+                       ("Discrete", "discrete"),
                        ("MultiBinary", "multibinary"), ("Box", "box")):
         if name in names:
             return kind

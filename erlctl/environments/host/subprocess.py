@@ -64,6 +64,7 @@ class SubprocessVector(VectorEnvironment):
         self.action = ActionSpace(
             facts["num_actions"], np.array(facts["low_action"], np.float32),
             np.array(facts["high_action"], np.float32), unconverted,
+            factors=tuple(facts["factors"]),
         )
         self.time_limit = facts["time_limit"]
 
@@ -80,7 +81,7 @@ class SubprocessVector(VectorEnvironment):
 
     def step(self, actions: np.ndarray) -> HostStep:
         """Step every environment; those whose episode ends begin the next one at once."""
-        actions = actions.astype(np.int32 if self.action.num_actions else np.float32, copy=False)
+        actions = actions.astype(self.action.dtype, copy=False)
         self._elapsed += 1
         self._actions = actions
         for child in self._children:

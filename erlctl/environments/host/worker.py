@@ -38,7 +38,8 @@ def describe(vector: VectorEnvironment) -> dict[str, Any]:
     observation, action = vector.observation, vector.action
     return {
         "shape": observation.shape, "dtype": observation.dtype.name, "high": observation.high,
-        "num_actions": action.num_actions, "low_action": action.low.tolist(),
+        "num_actions": action.num_actions, "factors": action.factors,
+        "low_action": action.low.tolist(),
         "high_action": action.high.tolist(), "time_limit": vector.time_limit,
     }
 
@@ -63,9 +64,8 @@ def main() -> None:
 
 
 def _serve(vector: VectorEnvironment, requests: BinaryIO, answers: BinaryIO) -> None:
-    is_discrete = vector.action.num_actions > 0
-    shape = (vector.num_envs, *(() if is_discrete else vector.action.low.shape))
-    dtype = np.int32 if is_discrete else np.float32
+    shape = (vector.num_envs, *vector.action.shape)
+    dtype = vector.action.dtype
     while header := requests.read(HEADER.size):
         kind, size = HEADER.unpack(header)
         body = requests.read(size)

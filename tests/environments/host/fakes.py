@@ -56,6 +56,22 @@ class Counter(gym.Env):
             raise RuntimeError("it does not close")
 
 
+class Levers(gym.Env):
+    """Two levers of two and three positions: the reward is the sum, the observation both."""
+
+    observation_space = spaces.Box(0, 2, (2,), np.float32)
+    action_space = spaces.MultiDiscrete([2, 3])
+
+    def reset(self):
+        self.count = 0
+        return np.zeros(2, np.float32)
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.count += 1
+        return np.float32(action), float(action.sum()), self.count >= 10, {}
+
+
 def _raise(result):
     raise ValueError("the pole fell off")
 

@@ -43,7 +43,7 @@ def test_bytes_stay_bytes():
 @pytest.mark.parametrize("space", [
     spaces.Dict({"a": spaces.Dict({"b": BOX})}),
     spaces.Tuple([]),
-    spaces.MultiDiscrete([2, 3]),
+    spaces.MultiDiscrete([2, 1]), spaces.MultiDiscrete([[2, 3]]),
     "a text",
 ])
 def test_other_observation_spaces_are_refused_with_their_text(space):
@@ -53,7 +53,7 @@ def test_other_observation_spaces_are_refused_with_their_text(space):
 
 
 @pytest.mark.parametrize("space", [
-    spaces.MultiDiscrete([2, 3]),
+    spaces.MultiDiscrete([2, 1]), spaces.MultiDiscrete([[2, 3]]),
     spaces.MultiBinary(2),
     spaces.Box(-np.inf, 1, (2,), np.float32),
     spaces.Box(0, 5, (2,), np.int64),
@@ -84,6 +84,13 @@ def test_discrete_actions_start_where_the_space_does():
     assert space.num_actions == 4
     assert [space.convert(np.int32(i)) for i in range(4)] == [-2, -1, 0, 1]
     assert type(space.convert(np.int32(0))) is int
+
+
+def test_multi_discrete_actions_have_their_factors_and_the_spaces_type():
+    space = action_space(spaces.MultiDiscrete([2, 3, 4]), "Test-v0")
+    assert (space.num_actions, space.factors, space.shape) == (0, (2, 3, 4), (3,))
+    action = space.convert(np.array([1, 2, 3], np.int32))
+    assert spaces.MultiDiscrete([2, 3, 4]).contains(action)
 
 
 def test_boxes_of_actions_keep_bounds_and_shape():

@@ -1,0 +1,226 @@
+"""Fixed features of an observation, below a linear head; see `erlctl.options.networks.Features`.
+
+No weight here is trained. Random ones are drawn by `draw` from a seed of the run; landmarks by
+`adapt` from observations, once, before the first update.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from erlctl.maths.quantiles import cos_pi
+from erlctl.networks.layers import ToFloat
+from erlctl.options.networks import Features
+
+# Eigenvalues of the landmarks' kernel below this part of the largest are no more than rounding.
+_RANK_TOLERANCE = 1e-6
+_MAX_MATRIX = 32  # rows of a Hadamard matrix that is multiplied with as it is
+
+
+class FeatureLayer(tf.keras.layers.Layer):
+    """Maps observations of D entries, [B, ...], to features [B, F].
+
+    Args:
+        options: Sizes and scales.
+        scale: Factor of the observations, as `ToFloat` has it.
+    """
+
+    def __init__(self, options: Features, scale: float, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.options = options
+        self._to_rows = ToFloat(scale, flatten=True)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Create the weights for observations of D entries."""
+        self.make(math.prod(input_shape[1:]))
+        super().build(input_shape)
+
+    def make(self, num_inputs: int) -> None:
+        """Create the weights."""
+
+    def draw(self, seed: np.random.SeedSequence) -> None:
+        """Give every weight a fresh value that depends on `seed` alone."""
+
+    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
+        """Return [B, F]."""
+        batch, *shape = tf.TensorShape(input_shape).as_list()
+        return tf.TensorShape([batch, self.options.num_features(math.prod(shape))])
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the features of observations [B, ...]."""
+        return self.features(self.scaled(inputs))
+
+    def scaled(self, observation: tf.Tensor) -> tf.Tensor:
+        """Return observations as rows [B, D], each entry divided by its lengthscale."""
+        return self._to_rows(observation) / tf.constant(self.options.lengthscale, tf.float32)
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the features [B, F] of scaled rows [B, D]."""
+        raise NotImplementedError
+
+    def number(self, name: str, shape: tuple[int, ...], dtype: tf.DType = tf.float32) -> Any:
+        """Return a new weight of zeros that is not trained."""
+        return self.add_weight(name, shape, dtype, initializer="zeros", trainable=False)
+
+
+class RbfGrid(FeatureLayer):
+    """exp(-|x - c|^2 / 2) at every point c of a grid: a product over the dimensions."""
+
+    def make(self, num_inputs: int) -> None:
+        """Compute the points of each dimension; no weights."""
+        width, low, high = (
+            np.broadcast_to(ends, num_inputs)
+            for ends in (self.options.lengthscale, self.options.low, self.options.high)
+        )
+        self._points = (np.linspace(low, high, self.options.points, axis=-1)
+                        / width[:, np.newaxis]).astype(np.float32)
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return [B, points^D], the last dimension running fastest."""
+        bumps = tf.exp(-0.5 * tf.square(x[:, :, tf.newaxis] - self._points))
+        product = bumps[:, 0]
+        for bump in tf.unstack(bumps, axis=1)[1:]:
+            size = product.shape[1] * bump.shape[1]
+            product = tf.reshape(product[:, :, tf.newaxis] * bump[:, tf.newaxis], [-1, size])
+        return product
+
+
+class Fourier(FeatureLayer):
+    """(2 / F)^(1/2) (cos Wx, sin Wx) with W normal, so that every row has length 1."""
+
+    def make(self, num_inputs: int) -> None:
+        """Create W [D, F / 2]."""
+        self.directions = self.number("directions", (num_inputs, self.options.count // 2))
+
+    def draw(self, seed: np.random.SeedSequence) -> None:
+        """Draw W."""
+        self.directions.assign(np.random.default_rng(seed).standard_normal(self.directions.shape))
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return [B, F], all cosines first."""
+        return _waves(tf.matmul(x, self.directions))
+
+
+class Fastfood(FeatureLayer):
+    """As `Fourier`, with W in blocks S H G P H B / d^(1/2) of d rows, d the next power of 2.
+
+    H is the Walsh-Hadamard matrix, B random signs, P a permutation, G normal and S such that rows
+    have the lengths of normal vectors: the chi distribution with d degrees of freedom.
+    """
+
+    def make(self, num_inputs: int) -> None:
+        """Create the diagonals and the permutation of each block, [blocks, d]."""
+        self._size = 2 ** math.ceil(math.log2(max(num_inputs, 1)))
+        shape = (-(-self.options.count // 2 // self._size), self._size)
+        self.signs, self.gauss, self.lengths = (
+            self.number(name, shape) for name in ("signs", "gauss", "lengths")
+        )
+        self.order = self.number("order", shape, tf.int32)
+
+    def draw(self, seed: np.random.SeedSequence) -> None:
+        """Draw B, G, S and P."""
+        rng, shape = np.random.default_rng(seed), tuple(self.signs.shape)
+        gauss = rng.standard_normal(shape)
+        self.signs.assign(rng.choice([-1.0, 1.0], shape))
+        self.gauss.assign(gauss)
+        self.order.assign(rng.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1))
+        chi = np.sqrt(rng.chisquare(shape[1], shape))
+        self.lengths.assign(chi / np.linalg.norm(gauss, axis=1, keepdims=True))
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return [B, F], all cosines first."""
+        padded = tf.pad(x, [[0, 0], [0, self._size - x.shape[1]]])
+        mixed = hadamard(padded[:, tf.newaxis] * self.signs)
+        blocks, size = self.order.shape
+        order = self.order + size * tf.range(blocks)[:, tf.newaxis]
+        flat = tf.gather(tf.reshape(mixed, [-1, blocks * size]), tf.reshape(order, [-1]), axis=1)
+        mixed = tf.reshape(flat, tf.shape(mixed)) * self.gauss
+        rows = hadamard(mixed) * self.lengths / math.sqrt(self._size)
+        return _waves(tf.reshape(rows, [-1, math.prod(self.signs.shape)])[
+            :, : self.options.count // 2])
+
+
+class Nystroem(FeatureLayer):
+    """K^(-1/2) k(x, z) of landmarks z; zero until `adapt` has chosen them."""
+
+    def make(self, num_inputs: int) -> None:
+        """Create the landmarks [F, D] and K^(-1/2) [F, F]."""
+        count = self.options.count
+        self.landmarks = self.number("landmarks", (count, num_inputs))
+        self.whitening = self.number("whitening", (count, count))
+
+    def draw(self, seed: np.random.SeedSequence) -> None:
+        """Forget the landmarks; nothing is drawn before there are observations."""
+        del seed
+        for weight in self.weights:
+            weight.assign(tf.zeros_like(weight))
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether there are landmarks."""
+        return bool(np.any(self.whitening))
+
+    def adapt(self, observation: tf.Tensor) -> None:
+        """Choose the first F different ones of observations [N, ...] as landmarks.
+
+        If there are fewer, they are repeated: the features then span no more than they do.
+        """
+        scaled = self.scaled(observation).numpy()
+        _, first = np.unique(scaled, axis=0, return_index=True)
+        chosen = scaled[np.sort(first)[: self.options.count]]
+        landmarks = np.resize(chosen, self.landmarks.shape)
+        squares = np.square(landmarks[:, np.newaxis] - landmarks).sum(-1, dtype=np.float64)
+        values, vectors = np.linalg.eigh(np.exp(-0.5 * squares))
+        kept = values > _RANK_TOLERANCE * values[-1]
+        root = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
+        self.landmarks.assign(landmarks)
+        self.whitening.assign(root)
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return [B, F]."""
+        squares = (
+            tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
+            - 2.0 * tf.matmul(x, self.landmarks, transpose_b=True)
+            + tf.reduce_sum(tf.square(self.landmarks), axis=1)
+        )
+        kernel = tf.exp(-0.5 * tf.maximum(squares, 0.0))
+        return tf.matmul(kernel, self.whitening)
+
+
+FEATURES: Mapping[str, type[FeatureLayer]] = {
+    "rbf_grid": RbfGrid, "nystroem": Nystroem, "fourier": Fourier, "fastfood": Fastfood,
+}
+
+
+def hadamard(x: tf.Tensor) -> tf.Tensor:
+    """Return x times the Walsh-Hadamard matrix, [..., d] with d a power of 2; H H^T = d I.
+
+    By products with small matrices, of which H is the Kronecker product: XLA repeats a chain of
+    sums and differences for each of its results, 10 ms instead of a fraction of one.
+    """
+    size, shape = int(x.shape[-1]), tf.shape(x)
+    inner = min(size, _MAX_MATRIX)
+    x = tf.reshape(x, [-1, inner]) @ _hadamard_matrix(inner)
+    if size > inner:
+        outer = tf.transpose(tf.reshape(x, [-1, size // inner, inner]), [0, 2, 1])
+        x = tf.transpose(hadamard(outer), [0, 2, 1])
+    return tf.reshape(x, shape)
+
+
+def _hadamard_matrix(size: int) -> np.ndarray:
+    matrix = np.ones((1, 1), np.float32)
+    while len(matrix) < size:
+        matrix = np.kron(np.array([[1, 1], [1, -1]], np.float32), matrix)
+    return matrix
+
+
+def _waves(angles: tf.Tensor) -> tf.Tensor:
+    """Return the cosines and sines of [B, n] over n^(1/2), [B, 2 n]: rows of length 1."""
+    turns = angles / math.pi
+    waves = tf.concat([cos_pi(turns), cos_pi(turns - 0.5)], axis=1)
+    return waves / math.sqrt(angles.shape[1])
