@@ -14,11 +14,13 @@ from click.core import ParameterSource
 from erlctl import spec
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
+from erlctl.errors import Problem, SpecError
 from erlctl.events import RunResult
 from erlctl.launch import machine, plan
 from erlctl.launch.launcher import Batch, Launcher, make
 from erlctl.launch.results import BatchResult
 from erlctl.runs.provenance import command_line
+from erlctl.tuning import record
 
 COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 
@@ -39,13 +41,7 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
                    "then checkpoint and exit with 75; the same line goes on.")
 @click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GB",
               help="Memory that one run may hold; beyond, it checkpoints and fails.")
-@click.option("--launcher", default="local", show_default=True, envvar="ERLCTL_LAUNCHER",
-              show_envvar=True, help="Where runs are trained.")
-@click.option("--launcher-option", "launcher_options", metavar="KEY=VALUE", multiple=True,
-              help="Option of the launcher; repeatable.")
-@click.option("--launcher-config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="YAML file: launcher, then its options.  "
-                   "[default: ~/.config/erlctl/launchers.yaml]")
+@options.launcher_options
 @click.option("--array-index", type=click.IntRange(min=0), metavar="K",
               help="Train only the K-th run (from 0), for job arrays of a cluster.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
@@ -75,6 +71,7 @@ def train(
     """
     started = time.monotonic()
     experiments = load(specs, overrides, seeds, trusted)
+    _refuse_searches(experiments)
     chosen = make(launcher, launcher_options, launcher_config)
     if print_commands:
         _print_commands(experiments)
@@ -88,16 +85,29 @@ def train(
         return
     trust.require((run.environment for run in runs), trusted)
     batch = Batch(
-        plan=planned, runs_dir=runs_dir, jobs=jobs or _jobs(cores), cores=cores, fresh=fresh,
+        plan=planned, runs_dir=runs_dir, jobs=jobs or default_jobs(cores), cores=cores, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, trusted=trusted,
         command=command_line(), started=started,
     )
-    result = _train(chosen, batch)
+    for experiment in experiments:
+        record.write_origin(experiment, runs_dir)
+    result = train_batch(chosen, batch)
     _report(result, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
 
 
-def _jobs(cores: int | None) -> int:
+def _refuse_searches(experiments: Sequence[spec.Experiment]) -> None:
+    problems = [
+        Problem(experiment.source, 0, 0, "search",
+                f"this spec has a search section: run erlctl tune {experiment.source}")
+        for experiment in experiments if experiment.search is not None
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def default_jobs(cores: int | None) -> int:
+    """Return how many runs are trained at once if nobody says so."""
     return max(machine.usable_cores() // (cores or 1), 1)
 
 
@@ -125,7 +135,7 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     context = click.get_current_context()
     given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
              for part in _given(context, parameter)]
-    jobs = context.params["jobs"] or _jobs(context.params["cores"])
+    jobs = context.params["jobs"] or default_jobs(context.params["cores"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
     for experiment in experiments:
         if experiment.source == "<stdin>":
@@ -177,7 +187,8 @@ def _show_plan(planned: Sequence[plan.Planned], fmt: str) -> None:
     options.info(f"{len(planned)} runs, {todo} to be trained; nothing was started (--dry-run)")
 
 
-def _train(launcher: Launcher, batch: Batch) -> BatchResult:
+def train_batch(launcher: Launcher, batch: Batch) -> BatchResult:
+    """Train the runs of a batch and show how it goes."""
     from erlctl.launch import display
     from erlctl.runs import preflight
 

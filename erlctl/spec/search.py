@@ -1,4 +1,4 @@
-"""The `search` and `tuned` sections: what `erlctl tune` may try, checked with the spec's own reader.
+"""The `search` and `tuned` sections: what `erlctl tune` may try, checked with the spec's reader.
 
 Whether a path and the ends of its domain are allowed is asked of the reader: the spec is read with
 each of them in its place, so that no rule about fields stands here a second time.
@@ -205,6 +205,9 @@ def _check_budget(
         yield at("statistic", f"iqm needs at least {_MIN_RUNS_IQM} seeds, there are {num_seeds}")
     for run in runs:
         steps, every = run.training.steps, run.evaluation.every
+        if not space_of(run, section):
+            name = canonical.plain(run)["agent"]["algorithm"]
+            yield at("space", f"{name} has none of these fields; add one that it has")
         if section.sampler == "cmaes" and len(space_of(run, section)) < 2:
             yield at("sampler", "cmaes needs at least two fields; use tpe")
         if section.objective == "area" and steps < 2 * every:

@@ -211,8 +211,8 @@ def _axes(node: Node | None, problems: list[Problem]) -> Iterator[tuple[Change, 
                 path, f"expected a list of values such as [0.9, 0.99], got {change.node}"))
             continue
         items = change.node.items
-        shown = list(map(shown, items))
-        first = {text: index for index, text in reversed(list(enumerate(shown)))}
+        texts = list(map(shown, items))
+        first = {text: index for index, text in reversed(list(enumerate(texts)))}
         problems.extend(
             item.where.problem(path, f"{item} is listed twice; remove one")
             for index, item in enumerate(items) if first[texts[index]] != index
