@@ -256,14 +256,9 @@ class SearchSection(Options):
     seed: int = option(0, "Seed of the sampler.", domain=NON_NEGATIVE)
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Not every sampler takes every domain."""
+        """There is something to search."""
         if not self.space:
             yield "space", "a mapping with at least one path"
-        for path, domain in self.space.items():
-            if self.sampler == "cmaes" and domain.type == "categorical":
-                yield f"space.{path}.type", "float or int for sampler cmaes"
-            if self.sampler == "grid" and domain.type == "float" and domain.step is None:
-                yield f"space.{path}.step", "a number for sampler grid (or write choices)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,6 +150,10 @@ def check(
         else:
             holders = [run for run, paths in zip(runs, known, strict=True) if name in paths]
             yield from _check_domain(name, domain, space.get(name), holders)
+            if section.sampler == "cmaes" and domain.type == "categorical":
+                yield where.problem(path, "sampler cmaes takes numbers alone; use tpe")
+            if section.sampler == "grid" and domain.type == "float" and domain.step is None:
+                yield where.problem(path, "sampler grid needs a step; or write choices")
     yield from _check_budget(section, node, runs, num_seeds)
 
 
