@@ -52,7 +52,7 @@ def _sensitivity(
 def _search(
     loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
 ) -> Any:
-    del scoring, choices  # the search has an objective of its own
+    del scoring, choices  # a search has an objective of its own
     from erlctl.analysis.figures.search import search
 
     return search(loaded.runs, **look)
@@ -90,8 +90,8 @@ KINDS: Mapping[str, Draw] = {
 @click.option("--kind", type=click.Choice(list(KINDS)), default="curves", show_default=True,
               help="curves: metric over steps; aggregate: point and interval per variant; profile: "
                    "fraction of runs above each score; improvement: pairs; sensitivity: score "
-                   "against a swept field; diagnostics: entropy, gap, KL, ... side by side; search: "
-                   "history, importance and slices of `erlctl tune`.")
+                   "against a swept field; diagnostics: entropy, gap, KL, ... side by side; "
+                   "search: history, importance and slices of `erlctl tune`.")
 @click.option("--metric", default="return", show_default=True,
               help="Column: return (evaluation), return_mean (training), entropy, ...")
 @click.option("--statistic", type=click.Choice(["mean", "iqm", "median"]), default="mean",

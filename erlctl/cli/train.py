@@ -42,6 +42,8 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GB",
               help="Memory that one run may hold; beyond, it checkpoints and fails.")
 @options.launcher_options
+@click.option("--detach", is_flag=True,
+              help="Return when all is submitted (slurm); the same line shows how far it is.")
 @click.option("--array-index", type=click.IntRange(min=0), metavar="K",
               help="Train only the K-th run (from 0), for job arrays of a cluster.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing.")
@@ -53,8 +55,8 @@ def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, cores: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
     max_memory: float | None, launcher: str, launcher_options: tuple[str, ...],
-    launcher_config: Path | None, array_index: int | None, dry_run: bool, print_commands: bool,
-    trusted: tuple[str, ...], fmt: str,
+    launcher_config: Path | None, detach: bool, array_index: int | None, dry_run: bool,
+    print_commands: bool, trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Train every run that each SPEC describes; the same line again resumes.
 
@@ -73,6 +75,8 @@ def train(
     experiments = load(specs, overrides, seeds, trusted)
     _refuse_searches(experiments)
     chosen = make(launcher, launcher_options, launcher_config)
+    if detach and not chosen.can_detach:
+        raise click.UsageError(f"--detach: the launcher {launcher} trains only while it is watched")
     if print_commands:
         _print_commands(experiments)
         return
@@ -87,7 +91,7 @@ def train(
     batch = Batch(
         plan=planned, runs_dir=runs_dir, jobs=jobs or default_jobs(cores), cores=cores, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, trusted=trusted,
-        command=command_line(), started=started,
+        detach=detach, command=command_line(), started=started,
     )
     for experiment in experiments:
         record.write_origin(experiment, runs_dir)

@@ -244,6 +244,8 @@ def _collect_children(
     foreign: list[Path] = []
     for entry in children:
         child = path / entry.name
+        if entry.name.startswith("."):  # no name of a run: what launchers keep
+            continue
         if _MOVED_ASIDE.fullmatch(entry.name):
             found.skipped.append((child, "moved aside by --fresh"))
             has_any = True
