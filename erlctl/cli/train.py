@@ -202,8 +202,9 @@ def train_batch(launcher: Launcher, batch: Batch) -> BatchResult:
         if todo:
             preflight.make_folder(batch.runs_dir)
             # Said before the seconds that the workers take to import TensorFlow.
-            show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}, "
-                     f"{min(batch.jobs, todo)} at once; TensorFlow starts ...")
+            start = ("" if launcher.can_detach else
+                     f", {min(batch.jobs, todo)} at once; TensorFlow starts ...")
+            show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}{start}")
         return launcher.launch(batch, show)
 
 
@@ -222,7 +223,9 @@ def _report(batch: BatchResult, planned: Sequence[plan.Planned], fmt: str, again
     problems = sum(result.is_problem for result in batch.results)
     if problems:
         options.info(f"{problems} of {len(rows)} runs did not end well; each has a log.txt")
-    if any(result.status in ("interrupted", "pending") for result in batch.results):
+    if batch.is_detached:
+        options.info("submitted; the same line again shows how far it is")
+    elif any(result.status in ("interrupted", "pending") for result in batch.results):
         options.info(f"to go on: {again} again")
     elif problems < len(rows):
         folders = sorted({str(entry.paths.root.parents[1]) for entry in planned})

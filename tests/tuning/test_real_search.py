@@ -49,7 +49,7 @@ def test_a_search_killed_with_sigkill_loses_and_doubles_no_trial(tmp_path):
         assert first.poll() is None
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    first.communicate()
     again = tune(tmp_path)
     rows = json.loads(again.communicate()[0])["rows"]
     assert again.returncode == 0
