@@ -124,7 +124,7 @@ endef
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(call make_venv,$(VENV))
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[slurm,test,tune]'
 	@touch $@
 
 $(TOOLS_INSTALLED): constraints-tools.txt

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erlctl.events import Event, Message
+from erlctl.events import Event, Message, Tick
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.process import worker_environment
 from erlctl.launch.worker import Job, StopRequest, Worker
@@ -44,7 +44,15 @@ def train(work: Work) -> list[str]:
     from erlctl.runs.execute import execute
     from erlctl.training.factory import make_program
 
-    worker = Worker(execute, make_program, _say, stop)
+    has_trained = False
+
+    def say(event: Event) -> None:
+        nonlocal has_trained
+        has_trained |= isinstance(event, Tick) and event.steps_per_second > 0
+        if isinstance(event, Message):
+            _write(f"{event.run}: {event.text}")
+
+    worker = Worker(execute, make_program, say, stop)
     statuses = list[str]()
     for job in work.jobs:
         if stop.reason is not None:
@@ -53,7 +61,10 @@ def train(work: Work) -> list[str]:
         _write(f"{ended.run}: {ended.outcome.status} {ended.outcome.message}")
         statuses.append(ended.outcome.status)
     if stop.reason is not None and stop.reason.signum in _REQUEUE_SIGNALS:
-        _requeue()
+        if has_trained or "complete" in statuses:
+            _requeue()
+        else:  # it would be so for ever
+            _write("not requeued: the limit came before the first step; give the job more time")
     return statuses
 
 
@@ -63,11 +74,6 @@ def _requeue() -> None:
     job = f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID")
     if job is not None:
         subprocess.run(["scontrol", "requeue", job], check=True)
-
-
-def _say(event: Event) -> None:
-    if isinstance(event, Message):
-        _write(f"{event.run}: {event.text}")
 
 
 def _write(line: str) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from erlctl import spec
 from erlctl.errors import ErlctlError
-from erlctl.events import Message
+from erlctl.events import Message, Outcome, Tick
 from erlctl.launch import launcher, slurm_job
 from erlctl.launch.launchers import slurm
+from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.worker import Job, StopRequest, Worker
 from tests.cli.helpers import erlctl
@@ -98,7 +99,7 @@ def test_a_cancelled_job_ends_as_interrupted_and_the_same_line_goes_on(tmp_path,
     launch(path, runs_dir, detach=True)
     pid = int(submissions(runs_dir)[0]["demo/dqn/seed-0"])
     root = runs_dir / "demo/dqn/seed-0"
-    wait_for(lambda: (root / "spec.yaml").exists())
+    wait_for((root / "spec.yaml").exists)
     time.sleep(0.5)  # of four seconds of training
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: not slurm._is_process(pid))
@@ -130,7 +131,7 @@ def test_what_is_missing_is_told_before_anything_is_written(
     path = write_spec(tmp_path)
     batch = launcher.Batch(plan=plan_runs(spec.load(path).runs, runs_dir=runs_dir),
                            runs_dir=runs_dir)
-    with pytest.raises(ErlctlError, match="needs submitit|not on this machine") as error:
+    with pytest.raises(ErlctlError, match=r"needs submitit|not on this machine") as error:
         slurm.Slurm().launch(batch, lambda _: None)
     assert message in str(error.value)
     assert error.value.exit_code == 1
@@ -148,3 +149,30 @@ def test_ls_passes_over_what_the_launcher_keeps(tmp_path, runs_dir):
     listed = erlctl("ls", runs_dir)
     assert listed.code == 0
     assert ".slurm" not in listed.out + listed.err
+
+
+@pytest.mark.parametrize("has_trained", [True, False])
+def test_a_job_requeues_itself_only_if_it_came_further(has_trained, tmp_path, monkeypatch):
+    """Else a limit that is too short would be tried for ever."""
+    monkeypatch.undo()  # the real `train`
+    asked = []
+
+    def execute(run, runs_dir, *, on_event, should_stop, **options):
+        on_event(Tick("a", 5, 100.0 if has_trained else 0.0))
+        os.kill(os.getpid(), signal.SIGUSR2)
+        return Outcome("interrupted", 5, "", should_stop())
+
+    monkeypatch.setattr("erlctl.runs.execute.execute", execute)
+    monkeypatch.setattr(slurm_job.subprocess, "run", lambda line, check: asked.append(line))
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    run = spec.load(write_spec(tmp_path)).runs[0]
+    job = {"run": spec.dump(run), "runs_dir": str(tmp_path)}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        statuses = slurm_job.train(slurm_job.Work(jobs=[job, job], cores=1))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert statuses == ["interrupted"]
+    assert asked == ([["scontrol", "requeue", "7_3"]] if has_trained else [])

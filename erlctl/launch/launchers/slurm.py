@@ -69,7 +69,8 @@ class Slurm(Launcher):
     setup: tuple[str, ...] = option((), "Shell lines before a job: [module load cuda].")
     qos: str | None = option(None, "Quality of service.")
     account: str | None = option(None, "Account.")
-    signal_seconds: int = option(90, "Seconds before the limit at which Slurm signals.",
+    signal_seconds: int = option(90, "Seconds before the limit at which Slurm signals; "
+                                "it may do so a minute earlier.",
                                  domain=AT_LEAST_ONE)
     poll_seconds: float = option(5.0, "Seconds between two looks at queue and runs.",
                                  domain=POSITIVE)
