@@ -163,6 +163,9 @@ def test_a_job_requeues_itself_only_if_it_came_further(has_trained, tmp_path, mo
         return Outcome("interrupted", 5, "", should_stop())
 
     monkeypatch.setattr("erlctl.runs.execute.execute", execute)
+    import erlctl.training.factory  # noqa: F401 - TensorFlow's import runs commands of its own
+
+    monkeypatch.setattr(slurm_job, "worker_environment", lambda _: {})
     monkeypatch.setattr(slurm_job.subprocess, "run", lambda line, check: asked.append(line))
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
