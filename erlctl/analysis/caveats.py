@@ -23,6 +23,7 @@ def caveats(blocks: Sequence[Block], *, force: bool) -> list[str]:
             sentences += _lost_runs(group)
             sentences += _doubled_seeds(group)
             sentences += _different_specs(group)
+        sentences += _tuning(block)
         sentences += _few_runs(block)
     return list(dict.fromkeys(sentences))
 
@@ -81,6 +82,25 @@ def _different_specs(group: Group) -> Iterator[str]:
     differing = [p for p in paths if len({specs.show(one.get(p, "-")) for one in fields}) > 1]
     if differing:
         yield f"{group.variant}: its runs differ in {', '.join(differing)}."
+
+
+def _tuning(block: Block) -> Iterator[str]:
+    """How many settings were tried before those compared: what was tuned more looks better."""
+    groups = [group for group in block.groups if group.num_used]
+    trials = {
+        group.variant: max((int(s.run.tuning.get("trials", 0)) for s in group.scores), default=0)
+        for group in groups
+    }
+    if not any(trials.values()):
+        return
+    if any("trial" in s.run.tuning for group in groups for s in group.scores):
+        yield (f"{block.environment}: these are trials of a search, and the best of many is "
+               "optimistic: train the settings that `erlctl tune` prints, with their fresh seeds.")
+        return
+    told = ", ".join(f"{name} {count or 'no'} trials" for name, count in trials.items())
+    is_fair = len(set(trials.values())) == 1
+    yield f"{block.environment}: tuning: {told}" + (
+        "." if is_fair else "; what was tuned more looks better for that alone.")
 
 
 def _few_runs(block: Block) -> Iterator[str]:

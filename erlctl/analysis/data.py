@@ -49,6 +49,7 @@ class Run:
         protocol: How it was evaluated, in words: "20 greedy episodes".
         spec_text: The resolved spec without the seed; "" for other sources.
         facts: run.json.
+        tuning: tuning.json of the variant: what a search tried there, or what stands behind it.
         read_evaluation: Reads the evaluation table, `run.read_evaluation()` or some columns of it.
         read_progress: Reads the progress table likewise.
     """
@@ -69,6 +70,7 @@ class Run:
     protocol: str = ""
     spec_text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def _tables(self) -> dict[tuple[str, frozenset[str] | None], tuple[Columns, list[str]]]:

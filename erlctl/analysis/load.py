@@ -72,6 +72,7 @@ def load_run(paths: layout.RunPaths) -> Run:
         protocol=_protocol(spec, facts),
         spec_text=spec_text,
         facts=facts,
+        tuning=_tuning(paths),
         read_evaluation=partial(_read, paths.evaluations),
         read_progress=partial(_read, paths.progress),
     )
@@ -80,6 +81,16 @@ def load_run(paths: layout.RunPaths) -> Run:
 def _read(path: Path, columns: Collection[str] | None = None) -> tuple[Columns, list[str]]:
     table = tables.read_table(path, columns)
     return table.columns, table.problems
+
+
+def _tuning(paths: layout.RunPaths) -> dict[str, Any]:
+    """What a search says of the variant; {} where there was none, or where the file is damaged."""
+    try:
+        facts = layout.load_object(paths.tuning)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    numbers = [name for name in ("trial", "trials") if name in facts]
+    return facts if all(layout.whole(facts[name]) is not None for name in numbers) else {}
 
 
 def _whole(value: object) -> int | None:

@@ -23,6 +23,7 @@ from erlctl.errors import ErlctlError, nearest
 COMMANDS: Mapping[str, str] = MappingProxyType({
     "train": "Train every run of a spec; the same line again resumes.",
     "eval": "Evaluate the policy of finished or running runs.",
+    "tune": "Search a space of settings; the same line again goes on.",
     "compare": "Compare variants: returns with intervals over runs.",
     "plot": "Draw learning curves and summaries into a file.",
     "report": "Write an HTML report of runs.",

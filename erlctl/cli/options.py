@@ -58,6 +58,22 @@ seeds_option = click.option(
 )
 
 
+def launcher_options(command: Command) -> Command:
+    """Add the options that say where runs are trained."""
+    for decorate in (
+        click.option("--launcher-config",
+                     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                     help="YAML file: launcher, then its options.  "
+                          "[default: ~/.config/erlctl/launchers.yaml]"),
+        click.option("--launcher-option", "launcher_options", metavar="KEY=VALUE", multiple=True,
+                     help="Option of the launcher; repeatable."),
+        click.option("--launcher", default="local", show_default=True, envvar="ERLCTL_LAUNCHER",
+                     show_envvar=True, help="Where runs are trained."),
+    ):
+        command = decorate(command)
+    return command
+
+
 _QUIET, _VARIANTS, _CONDITIONS = "erlctl.quiet", "erlctl.variants", "erlctl.conditions"
 
 

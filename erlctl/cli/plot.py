@@ -49,6 +49,15 @@ def _sensitivity(
     )
 
 
+def _search(
+    loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
+) -> Any:
+    del scoring, choices  # a search has an objective of its own
+    from erlctl.analysis.figures.search import search
+
+    return search(loaded.runs, **look)
+
+
 def _of_comparison(kind: str) -> Draw:
     def draw(
         loaded: Loaded, scoring: Scoring, look: dict[str, Any], choices: dict[str, Any]
@@ -72,6 +81,7 @@ KINDS: Mapping[str, Draw] = {
     "curves": _curves, "aggregate": _of_comparison("aggregate"),
     "profile": _of_comparison("profile"), "improvement": _of_comparison("improvement"),
     "sensitivity": _sensitivity, "diagnostics": _diagnostics,
+    "search": _search,
 }
 
 
@@ -80,7 +90,8 @@ KINDS: Mapping[str, Draw] = {
 @click.option("--kind", type=click.Choice(list(KINDS)), default="curves", show_default=True,
               help="curves: metric over steps; aggregate: point and interval per variant; profile: "
                    "fraction of runs above each score; improvement: pairs; sensitivity: score "
-                   "against a swept field; diagnostics: entropy, gap, KL, ... side by side.")
+                   "against a swept field; diagnostics: entropy, gap, KL, ... side by side; "
+                   "search: history, importance and slices of `erlctl tune`.")
 @click.option("--metric", default="return", show_default=True,
               help="Column: return (evaluation), return_mean (training), entropy, ...")
 @click.option("--statistic", type=click.Choice(["mean", "iqm", "median"]), default="mean",

@@ -16,11 +16,13 @@ from erlctl import spec
 from erlctl.callbacks.reference import Reference
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
+from erlctl.errors import Problem, SpecError
 from erlctl.launch import machine, plan, submit
 from erlctl.launch.launcher import Batch, make
 from erlctl.launch.results import BatchResult
 from erlctl.runs.layout import label_of
 from erlctl.runs.provenance import command_line
+from erlctl.tuning import record
 
 COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 
@@ -41,13 +43,9 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
                    "then checkpoint and exit with 75; the same line goes on.")
 @click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GB",
               help="Memory that one run may hold; beyond, it checkpoints and fails.")
-@click.option("--launcher", default="local", show_default=True, envvar="ERLCTL_LAUNCHER",
-              show_envvar=True, help="Where runs are trained.")
-@click.option("--launcher-option", "launcher_options", metavar="KEY=VALUE", multiple=True,
-              help="Option of the launcher; repeatable.")
-@click.option("--launcher-config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="YAML file: launcher, then its options.  "
-                   "[default: ~/.config/erlctl/launchers.yaml]")
+@options.launcher_options
+@click.option("--detach", is_flag=True,
+              help="Return when all is submitted (slurm); the same line shows how far it is.")
 @click.option("--variant", "variants", metavar="GLOB", multiple=True,
               help="Only these variants; repeatable.")
 @click.option("--where", metavar="PATH=VALUE", multiple=True,
@@ -68,7 +66,8 @@ def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, cores: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
     max_memory: float | None, launcher: str, launcher_options: tuple[str, ...],
-    launcher_config: Path | None, variants: tuple[str, ...], where: tuple[str, ...],
+    launcher_config: Path | None, detach: bool, variants: tuple[str, ...],
+    where: tuple[str, ...],
     callbacks: tuple[str, ...], array_index: int | None, dry_run: bool, print_commands: bool,
     trusted: tuple[str, ...], fmt: str,
 ) -> None:
@@ -89,7 +88,10 @@ def train(
     """
     started = time.monotonic()
     experiments = _selected(load(specs, overrides, seeds, trusted), variants, where)
+    _refuse_searches(experiments)
     chosen = make(launcher, launcher_options, launcher_config)
+    if detach and not chosen.can_detach:
+        raise click.UsageError(f"--detach: the launcher {launcher} trains only while it is watched")
     references = [Reference.parse(text) for text in callbacks]
     if print_commands:
         _print_commands(experiments)
@@ -103,8 +105,10 @@ def train(
     batch = submit.prepare(runs, submit.Wishes(
         runs_dir=runs_dir, jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
         max_seconds=max_seconds, max_memory=max_memory, callbacks=references, trusted=trusted,
-        started=started,
+        detach=detach, started=started,
     ), command=command_line(), say=options.info)
+    for experiment in experiments:
+        record.write_origin(experiment, runs_dir)
     result = submit.launch(chosen, batch, display.for_stream)
     _report(result, batch, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
@@ -126,6 +130,16 @@ def _selected(
                 runs=tuple(run for run in experiment.runs if label_of(run) in kept))
         for experiment in experiments
     ]
+
+
+def _refuse_searches(experiments: Sequence[spec.Experiment]) -> None:
+    problems = [
+        Problem(experiment.source, 0, 0, "search",
+                f"this spec has a search section: run erlctl tune {experiment.source}")
+        for experiment in experiments if experiment.search is not None
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:

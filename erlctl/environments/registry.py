@@ -100,8 +100,8 @@ def table_of(environment_id: str, given: Mapping[str, Any]) -> Table | None:
         environment_id: As for `find`.
         given: Keyword arguments as a spec gives them.
     """
-    entry = COMPILED.get(_ALIASES.get(environment_id, environment_id))
-    if entry not in catalogue.TABULAR:
+    entry = COMPILED.get(environment_id)
+    if entry is None or entry not in catalogue.TABULAR:
         return None
     from erlctl.environments.compiled import tables
 

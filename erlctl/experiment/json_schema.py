@@ -20,7 +20,7 @@ from erlctl.fields import Choice, Domain, Interval, Options, Schedule, Text
 from erlctl.spec import canonical
 from erlctl.spec.load import OF_ONE_RUN, SPANNING
 from erlctl.spec.reader import default_of, hints_of, kind_of
-from erlctl.spec.schema import RunSpec
+from erlctl.spec.schema import RunSpec, SearchDomain, SearchSection
 
 Json = dict[str, Any]
 _SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string"}
@@ -32,6 +32,7 @@ _SPANNING: Mapping[str, Json] = {
     ]},
     "variants": {"type": "object", "additionalProperties": {"type": "object"}},
     "sweep": {"type": "object", "additionalProperties": {"type": ["array", "object"]}},
+    "tuned": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
 }
 
 
@@ -41,7 +42,8 @@ def schema() -> Json:
     for name in OF_ONE_RUN:
         del loose["properties"][name]
     for name, doc in SPANNING.items():
-        loose["properties"][name] = {**_SPANNING[name], "description": doc}
+        shape = _search() if name == "search" else _SPANNING[name]
+        loose["properties"][name] = {**shape, "description": doc}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "erlctl spec",
         **loose,
@@ -53,6 +55,15 @@ def schema() -> Json:
             for choice in _choices(RunSpec) for name, cls in registry.all_of(choice.kind).items()
         },
     }
+
+
+def _search() -> Json:
+    """Return the section of `erlctl tune`; a choice may be any value."""
+    shape = _section(SearchSection, is_strict=True)
+    domain = _section(SearchDomain, is_strict=True)
+    domain["properties"]["choices"]["items"] = True
+    shape["properties"]["space"]["additionalProperties"] = domain
+    return shape
 
 
 def _strict() -> Json:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from erlctl import registry, spec
 from erlctl.callbacks.reference import Reference
@@ -50,6 +51,7 @@ class Batch:
         max_memory: Gigabytes that one run may hold; beyond, it checkpoints and fails.
         trusted: Modules that specs may import environments from, and files that register entries.
         callbacks: Made anew for each run, in the process that trains it.
+        detach: Whether to return as soon as everything is submitted.
         command: The command line, recorded in run.json.
         started: When the command began, on the clock of `time.monotonic`.
     """
@@ -64,6 +66,7 @@ class Batch:
     max_memory: float | None = None
     trusted: Sequence[str] = ()
     callbacks: Sequence[Reference] = ()
+    detach: bool = False
     command: Sequence[str] = ()
     started: float = field(default_factory=time.monotonic)
 
@@ -81,7 +84,13 @@ class Batch:
 
 
 class Launcher(Options, abc.ABC):
-    """Trains the runs of a batch; its fields are its options."""
+    """Trains the runs of a batch; its fields are its options.
+
+    Attributes:
+        can_detach: Whether runs go on when the command has returned.
+    """
+
+    can_detach: ClassVar[bool] = False
 
     @abc.abstractmethod
     def launch(self, batch: Batch, on_event: OnEvent) -> BatchResult:
@@ -125,10 +134,10 @@ class Tally:
                         outcome.stop)
         return self._add(self._plan[label].result(known, seconds))
 
-    def result(self, ended_by: StopReason | None) -> BatchResult:
+    def result(self, ended_by: StopReason | None, *, is_detached: bool = False) -> BatchResult:
         """Return all results, in the order of the plan."""
         return BatchResult(results=[self._results[label] for label in self._plan],
-                           ended_by=ended_by)
+                           ended_by=ended_by, is_detached=is_detached)
 
     def _add(self, result: RunResult) -> RunResult:
         self._results[result.label] = result

@@ -33,15 +33,19 @@ class BatchResult:
     Attributes:
         results: One per run.
         ended_by: What ended the batch before its end, or None.
+        is_detached: Whether runs go on elsewhere, so that `pending` is what was asked for.
     """
 
     results: Sequence[RunResult]
     ended_by: StopReason | None = None
+    is_detached: bool = False
 
     @property
     def exit_code(self) -> int:
         """See `exit_code`."""
-        return exit_code([result.status for result in self.results], self.ended_by)
+        statuses = [result.status for result in self.results
+                    if not (self.is_detached and result.status == "pending")]
+        return exit_code(statuses, self.ended_by)
 
 
 def exit_code(statuses: Sequence[str], ended_by: StopReason | None = None) -> int:

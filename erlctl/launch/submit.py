@@ -31,6 +31,7 @@ class Wishes:
         max_memory: Gigabytes that one run may hold.
         callbacks: Made for each run.
         trusted: Modules and files whose code may be run.
+        detach: Whether to return as soon as everything is submitted.
         started: When it was asked for, on the clock of `time.monotonic`.
     """
 
@@ -43,6 +44,7 @@ class Wishes:
     max_memory: float | None = None
     callbacks: Sequence[Reference] = ()
     trusted: Sequence[str] = ()
+    detach: bool = False
     started: float
 
 
@@ -76,7 +78,7 @@ def prepare(
         plan=planned, runs_dir=wishes.runs_dir, jobs=jobs_of(wishes.jobs, wishes.cores),
         cores=wishes.cores, fresh=wishes.fresh, fail_fast=wishes.fail_fast,
         max_seconds=wishes.max_seconds, max_memory=wishes.max_memory, trusted=wishes.trusted,
-        callbacks=wishes.callbacks, command=command, started=wishes.started,
+        callbacks=wishes.callbacks, detach=wishes.detach, command=command, started=wishes.started,
     )
 
 

@@ -24,6 +24,7 @@ from erlctl.runs.lock import is_held
 
 STATUSES = ("pending", "running", "complete", "failed", "interrupted", "diverged")
 RUN_JSON_SCHEMA = 1
+TUNING_FILE = "tuning.json"  # of a variant's folder; see `tuning.record`
 NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE = (
     "no such file or directory", "nothing matches", "no run directory here"
 )
@@ -123,6 +124,11 @@ class RunPaths:
     def notes(self) -> Path:
         """What people said about the run; see `runs.notes`."""
         return self.root / "notes.json"
+
+    @property
+    def tuning(self) -> Path:
+        """What a search tried in the variant's folder; see `tuning.record`."""
+        return self.root.absolute().parent / TUNING_FILE
 
     @property
     def lock(self) -> Path:
@@ -238,6 +244,8 @@ def _collect_children(
     foreign: list[Path] = []
     for entry in children:
         child = path / entry.name
+        if entry.name.startswith("."):  # no name of a run: what launchers keep
+            continue
         if _MOVED_ASIDE.fullmatch(entry.name):
             found.skipped.append((child, "moved aside by --fresh"))
             has_any = True

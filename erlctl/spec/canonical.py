@@ -24,7 +24,12 @@ def dump(run: RunSpec) -> str:
 
     `load_run` of this text gives an equal run.
     """
-    return "".join(f"{line}\n" for line in _lines(plain(run), ""))
+    return yaml_text(plain(run))
+
+
+def yaml_text(mapping: Mapping[str, Any]) -> str:
+    """Return nested mappings of what `plain_value` gives as block YAML."""
+    return "".join(f"{line}\n" for line in _lines(mapping, ""))
 
 
 def fingerprint(run: RunSpec) -> str:

@@ -13,13 +13,13 @@ from typing import Any, cast, get_args
 from erlctl import registry
 from erlctl.errors import Problem, SpecError
 from erlctl.fields import Choice, Options
-from erlctl.spec import extends, messages, sweep
+from erlctl.spec import extends, messages, search, sweep
 from erlctl.spec.extends import parse_extended
 from erlctl.spec.nodes import MapNode, ScalarNode, Where
 from erlctl.spec.overrides import apply, parse_overrides
 from erlctl.spec.parser import parse
 from erlctl.spec.reader import FAILED, Reader, hints_of
-from erlctl.spec.schema import Experiment, RunSpec
+from erlctl.spec.schema import Experiment, RunSpec, SearchSection
 from erlctl.spec.seeds import read_seeds
 from erlctl.spec.source import read_bytes, source_name
 
@@ -31,6 +31,10 @@ SPANNING: Mapping[str, str] = MappingProxyType({
     "as 0-4,10.",
     "variants": "A variant of the runs for each label: a mapping from (dotted) paths to values.",
     "sweep": "A grid of variants: for each (dotted) path the list of its values.",
+    "search": "What `erlctl tune` tries: space, trials, sampler, pruner, objective, statistic, "
+    "seed.",
+    "tuned": "For each variant, the number of trials of the search that chose its settings; "
+    "`erlctl tune` writes it, `erlctl compare` tells it.",
 })
 OF_ONE_RUN = ("variant", "seed")
 MAX_RUNS = 10_000
@@ -66,6 +70,8 @@ class Draft:
         self._seeds = () if listed is None else read_seeds(listed, "seeds", problems)
         _check_count(len(self._points) * len(self._seeds), tree, problems)
         base = tree.without(*SPANNING)
+        self._search_node, self._tuned_node = tree.get("search"), tree.get("tuned")
+        self._search = search.read(self._search_node, problems)
         self._readers = _read_variants(
             base if self._is_one_run else _as_one_run(base), self._points)
 
@@ -94,12 +100,28 @@ class Draft:
         found = _FoundIn(self._points)
         for point, reader in zip(self._points, self._readers, strict=True):
             found.add(reader.problems, point)
-        if problems := [*self._problems, *found.problems()]:
+        problems = [*self._problems, *found.problems()]
+        specs = [cast(RunSpec, spec) for spec in self.read()]
+        warnings = _warnings(specs)
+        if self._search is not None and specs:
+            problems += self._search_problems(self._search, specs)
+            warnings += tuple(search.left_out(self._search, specs))
+        if problems:
             raise SpecError(problems)
-        specs = [resolve(cast(RunSpec, spec)) for spec in self.read()]
+        specs = [resolve(spec) for spec in specs]
         runs = _runs(self._points, specs, self._seeds, self._is_one_run)
-        return Experiment(
-            name=runs[0].name, source=self.source, runs=runs, warnings=_warnings(specs))
+        tuned = search.read_tuned(self._tuned_node, (run.variant for run in runs), problems)
+        if problems:
+            raise SpecError(problems)
+        return Experiment(name=runs[0].name, source=self.source, runs=runs, warnings=warnings,
+                          search=self._search, tuned=tuned)
+
+    def _search_problems(
+        self, section: SearchSection, specs: Sequence[RunSpec]
+    ) -> Iterator[Problem]:
+        assert isinstance(self._search_node, MapNode)  # else it could not be read
+        varied = {(c.key, c.path): None for p in self._points for c in (*p.labelled, *p.swept)}
+        return search.check(section, self._search_node, specs, max(len(self._seeds), 1), varied)
 
 
 def load(
@@ -150,7 +172,7 @@ def all_warnings(options: Options) -> Iterable[str]:
 
 def _known_keys(tree: MapNode, problems: list[Problem], is_one_run: bool) -> MapNode:
     """Return the tree without keys that no spec has; each becomes a problem."""
-    hidden = ("variants", "sweep") if is_one_run else OF_ONE_RUN
+    hidden = ("variants", "sweep", "search", "tuned") if is_one_run else OF_ONE_RUN
     known = [key for key in (*messages.field_names(RunSpec), *SPANNING) if key not in hidden]
     unknown = [key for key in tree.keys.values() if key.text not in known]
     problems.extend(

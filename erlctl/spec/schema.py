@@ -3,7 +3,7 @@
 Types tell the reader what to accept: `Literal` for a fixed choice, `Schedule` for a number or
 {start, end, steps}, a `Choice` for a section whose class is named by one of its keys.
 
-A spec file holds the keys of `RunSpec` without `variant` and `seed`, and three that span runs:
+A spec file holds the keys of `RunSpec` without `variant` and `seed`, three that span runs:
 
     seeds: 10                     # 10 = seeds 0..9; or [0, 7, 8], or "0-4,10"
     variants:                     # one variant for each label, which is also its folder's name
@@ -12,12 +12,16 @@ A spec file holds the keys of `RunSpec` without `variant` and `seed`, and three 
     sweep:                        # grid over dotted paths; a list is expanded only here
       optimizer.learning_rate: [1e-3, 3e-4]
 
+and two that belong to `erlctl tune`: `search`, see `SearchSection`, and `tuned`, which says how
+many trials of a search stand behind the settings of a variant.
+
 Runs are the product variants x sweep x seeds. `variants` is the way to compare algorithms that
 need fields of their own; its paths may be dotted or nested and override the base.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -25,6 +29,7 @@ from typing import Annotated, Literal
 from erlctl.algorithms.base import Algorithm
 from erlctl.fields import (
     AT_LEAST_ONE,
+    FINITE,
     NON_NEGATIVE,
     POSITIVE,
     UNIT_OPEN_LOW,
@@ -192,6 +197,73 @@ class RunSpec(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchDomain(Options):
+    """The values that one field may take in a search."""
+
+    type: Literal["float", "int", "categorical"] = option(doc="Kind of the values.")
+    low: float | None = option(None, "Smallest value.", domain=FINITE)
+    high: float | None = option(None, "Largest value.", domain=FINITE)
+    step: float | None = option(None, "Distance of values; a grid of floats needs it.",
+                                domain=POSITIVE)
+    log: bool = option(False, "Whether equal factors are equally likely, not equal distances.")
+    choices: tuple[str, ...] = option((), "The values, written as in a spec (categorical only).")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Ends for numbers, choices for the rest."""
+        if self.type == "categorical":
+            yield from ((name, "absent for type categorical") for name in ("low", "high", "step")
+                        if getattr(self, name) is not None)
+            if self.log:
+                yield "log", "absent for type categorical"
+            if len(set(self.choices)) < max(len(self.choices), 2):
+                yield "choices", "a list of at least two different values"
+            return
+        if self.choices:
+            yield "choices", f"absent for type {self.type}"
+        if self.low is None or self.high is None:
+            yield "low" if self.low is None else "high", "a number"
+            return
+        if not self.low < self.high:
+            yield "high", f"greater than low ({self.low:g})"
+        if self.log and self.low <= 0:
+            yield "low", "greater than 0 with log: true"
+        if self.log and self.step is not None:
+            yield "step", "absent with log: true"
+        if self.type == "int":
+            yield from ((name, "a whole number for type int") for name in ("low", "high", "step")
+                        if not float(getattr(self, name) or 0).is_integer())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSection(Options):
+    """What `erlctl tune` searches. Every variant of the spec gets a search and a budget of its own.
+
+    Attributes:
+        space: Dotted path to its domain.
+    """
+
+    space: Mapping[str, SearchDomain] = option(
+        doc="For each dotted path {type: float | int, low, high, step, log}, or "
+        "{type: categorical, choices}.")
+    trials: int = option(30, "Settings that are tried, for every variant; a grid has no more than "
+                         "its points.", domain=AT_LEAST_ONE)
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = option(
+        "tpe", "How settings are chosen; cmaes takes numbers alone.")
+    pruner: Literal["none", "median", "successive_halving"] = option(
+        "none", "Which trials end at a third (a ninth, ...) of their steps: none, those below the "
+        "median of the earlier ones, or all but the best third.")
+    objective: Literal["final", "best", "area"] = option(
+        "final", "What makes a run good: its last or best evaluation, or the mean over training.")
+    statistic: Literal["mean", "iqm"] = option("mean", "Over the seeds of a trial.")
+    seed: int = option(0, "Seed of the sampler.", domain=NON_NEGATIVE)
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """There is something to search."""
+        if not self.space:
+            yield "space", "a mapping with at least one path"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """All runs of one spec file.
 
@@ -200,9 +272,13 @@ class Experiment:
         source: Path of the file as the user gave it.
         runs: Variants in the order of the sweep, seeds inside.
         warnings: Sentences about settings that are allowed but probably not meant.
+        search: What to search, None where the runs are to be trained as they are.
+        tuned: Variant to the number of trials of the search that chose its settings.
     """
 
     name: str
     source: str
     runs: tuple[RunSpec, ...]
     warnings: tuple[str, ...] = ()
+    search: SearchSection | None = None
+    tuned: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -16,6 +16,7 @@ from erlctl.spec import canonical, messages
 from erlctl.spec.nodes import ListNode, MapNode, Node, ScalarNode, Where, places, with_value
 from erlctl.spec.overrides import Override, overlap
 from erlctl.spec.schema import RunSpec
+from erlctl.spec.search import shown
 
 MAX_VARIANTS = 2_000
 MAX_NAME = 150
@@ -24,7 +25,7 @@ LABEL = Text(
     "a folder name of 1 to 80 letters, digits and '._+-' that starts with a letter or digit",
 )
 ALGORITHM = "agent.algorithm"
-_FIXED = ("schema", "name", "variant", "seed", "seeds", "sweep", "variants")
+_FIXED = ("schema", "name", "variant", "seed", "seeds", "sweep", "variants", "search", "tuned")
 _SECTIONS = tuple(name for name in messages.field_names(RunSpec) if name not in _FIXED)
 
 
@@ -58,7 +59,7 @@ class Point:
     swept: tuple[Change, ...] = ()
 
     def __str__(self) -> str:
-        changes = [f"{c.path.rpartition('.')[2]}={_shown(c.node)}" for c in self.swept]
+        changes = [f"{c.path.rpartition('.')[2]}={shown(c.node)}" for c in self.swept]
         return ",".join([self.label, *changes] if self.label else changes)
 
     @property
@@ -210,11 +211,11 @@ def _axes(node: Node | None, problems: list[Problem]) -> Iterator[tuple[Change, 
                 path, f"expected a list of values such as [0.9, 0.99], got {change.node}"))
             continue
         items = change.node.items
-        shown = list(map(_shown, items))
-        first = {text: index for index, text in reversed(list(enumerate(shown)))}
+        texts = list(map(shown, items))
+        first = {text: index for index, text in reversed(list(enumerate(texts)))}
         problems.extend(
             item.where.problem(path, f"{item} is listed twice; remove one")
-            for index, item in enumerate(items) if first[shown[index]] != index
+            for index, item in enumerate(items) if first[texts[index]] != index
         )
         yield tuple(Change(change.key, change.path, item) for item in items)
 
@@ -252,12 +253,3 @@ def _entries(
         return node.entries
     problems.append(node.where.problem(path, f"expected entries such as {example}, got {node}"))
     return ()
-
-
-def _shown(node: Node) -> str:
-    """Return a node as one line of YAML, equal for equal values."""
-    if isinstance(node, ScalarNode):
-        return canonical.scalar_text(node.value)
-    if isinstance(node, ListNode):
-        return f"[{', '.join(map(_shown, node.items))}]"
-    return f"{{{', '.join(f'{key.text}: {_shown(value)}' for key, value in node.entries)}}}"
