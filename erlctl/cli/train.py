@@ -29,7 +29,8 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @options.seeds_option
 @options.runs_dir_option
 @click.option("-j", "--jobs", type=click.IntRange(min=1),
-              help="Runs at once, each in a process of its own.  [default: number of cores]")
+              help="Runs at once, each in a process of its own.  [default: number of cores, of a "
+                   "cluster: of all nodes]")
 @click.option("--fresh", is_flag=True, help="Move existing run directories aside and begin again.")
 @click.option("--fail-fast", is_flag=True, help="Stop the others after the first failed run.")
 @click.option("--cores", type=click.IntRange(min=1),
@@ -87,18 +88,16 @@ def train(
         _show_plan(planned, fmt)
         return
     trust.require((run.environment for run in runs), trusted)
+    if jobs is None and any(not entry.is_final for entry in planned):
+        jobs = chosen.capacity(cores)
     batch = Batch(
-        plan=planned, runs_dir=runs_dir, jobs=jobs or _jobs(cores), cores=cores, fresh=fresh,
+        plan=planned, runs_dir=runs_dir, jobs=jobs or 1, cores=cores, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, trusted=trusted,
         command=command_line(), started=started,
     )
     result = _train(chosen, batch)
     _report(result, planned, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
-
-
-def _jobs(cores: int | None) -> int:
-    return max(machine.usable_cores() // (cores or 1), 1)
 
 
 def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:
@@ -125,7 +124,7 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     context = click.get_current_context()
     given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
              for part in _given(context, parameter)]
-    jobs = context.params["jobs"] or _jobs(context.params["cores"])
+    jobs = context.params["jobs"] or make("local").capacity(context.params["cores"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
     for experiment in experiments:
         if experiment.source == "<stdin>":

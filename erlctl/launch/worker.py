@@ -46,7 +46,7 @@ from erlctl.launch import memory
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.results import status_of_error
 from erlctl.runs import lock
-from erlctl.runs.layout import label_of
+from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import RunSpec
 
@@ -86,6 +86,8 @@ class Job:
         fresh: Whether an existing directory is moved aside first.
         max_memory: Gigabytes that the process may hold.
         command: Command line for run.json.
+        patience_seconds: How long another process that holds the run is waited for: one whose
+            machine was lost may still write its checkpoint.
     """
 
     run: str
@@ -93,6 +95,7 @@ class Job:
     fresh: bool = False
     max_memory: float | None = None
     command: Sequence[str] = ()
+    patience_seconds: float = 0.0
 
 
 class Worker:
@@ -119,6 +122,7 @@ class Worker:
         """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
         run = spec.parse_run(job.run.encode(), "the parent's task")
+        self._wait_for(RunPaths.of(Path(job.runs_dir), run).lock, started + job.patience_seconds)
         try:
             outcome = self._execute(
                 run, Path(job.runs_dir), program_for=self._program_for, fresh=job.fresh,
@@ -133,6 +137,11 @@ class Worker:
             self._programs.drop()
         # A process that is too large stays so: the next run needs another.
         return Ended(label_of(run), outcome, time.monotonic() - started, is_spent)
+
+    def _wait_for(self, path: Path, deadline: float) -> None:
+        """Wait until nobody holds the lock; who still does at the deadline makes the run busy."""
+        while self._stop.reason is None and time.monotonic() < deadline and lock.is_held(path):
+            time.sleep(TICK_SECONDS)
 
     def _program_for(self, run: RunSpec) -> Any:
         """Return the run's program at step 0; the next seed of the last starts uncompiled."""
