@@ -105,7 +105,8 @@ class FakeRay(SimpleNamespace):
     """As much of Ray as is asked before anything is started."""
 
     def __init__(self, nodes=()):
-        super().__init__(nodes=lambda: list(nodes), is_initialized=lambda: False)
+        super().__init__(nodes=lambda: list(nodes), is_initialized=lambda: False,
+                         shutdown=lambda: None)
 
     def init(self, address, **_):
         if address == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import socket
@@ -62,11 +63,19 @@ class Ray(Launcher):
             ErlctlError: Ray is not installed, there is no cluster, it has not enough cores, or its
                 nodes lack erlctl or share no runs directory.
         """
-        from erlctl.launch.actors import Actor, RayWorker
-
         batch = replace(batch, cores=batch.cores or 1, runs_dir=batch.runs_dir.absolute())
         self._refuse_what_needs_other_runs(batch)
-        ray = self._connect()
+        # Ray prints what it hears of nodes on stdout, which is for data; the pool says it as well.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            ray = self._connect()
+            try:
+                return self._launch(ray, batch, on_event)
+            finally:
+                ray.shutdown()
+
+    def _launch(self, ray: Any, batch: Batch, on_event: OnEvent) -> BatchResult:
+        from erlctl.launch.actors import Actor, RayWorker
+
         preflight.make_folder(batch.runs_dir)
         runs_dir = None if self.sync else batch.runs_dir
         self._check_nodes(ray, batch.cores or 1, runs_dir)
