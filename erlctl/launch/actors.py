@@ -126,17 +126,18 @@ class Actor:
 
     def __init__(self, cores: int, folder: str | None, scratch: str | None) -> None:
         self._held = contextlib.ExitStack()
+        self._is_alone, self._scratch_parent = folder is None, scratch
         self._scratch: Path | None = None
-        if folder is None:
-            self._scratch = self._make_scratch(scratch)
-        elif Path(folder).is_dir():
+        if folder is not None and Path(folder).is_dir():
             os.chdir(folder)  # names in a spec are relative to it
         self._packer: Packer | None = None
         self._worker = WorkerProcess(cores)
         self._open = [self._worker.events_fd, self._worker.stderr_fd]
 
     def look_around(self, folder: str | None, token: str) -> Place:
-        """See the function."""
+        """See the function; asked first."""
+        if self._is_alone:
+            self._scratch = self._make_scratch(self._scratch_parent or tempfile.gettempdir())
         return look_around(folder, token)
 
     def exchange(
@@ -155,11 +156,19 @@ class Actor:
                 and self._worker.read_stderr():
             self._open.remove(self._worker.stderr_fd)
         said, has_ended = self._worker.read_events()
-        packed = None
-        if self._packer and any(isinstance(event, (Started, Saved, Ended)) for event in said):
-            packed = self._packer.pack()
-        return Reply(events=[events.to_json(event) for event in said], parcel=packed,
+        return Reply(events=[events.to_json(event) for event in said],
+                     parcel=self._pack(said, has_ended=has_ended),
                      died=self._end() if has_ended else None)
+
+    def _pack(self, said: list[Sent], *, has_ended: bool) -> Parcel | None:
+        news = {type(event) for event in said} & {Started, Saved, Ended}
+        if self._packer is None or not (news or has_ended):
+            return None
+        parcel = self._packer.pack()
+        if Ended in news:
+            shutil.rmtree(self._packer.paths.root)
+            self._packer = None
+        return parcel
 
     def _pass_on(self, message: Mapping[str, Any], parcel: Parcel | None) -> None:
         if "stop" in message:
@@ -183,9 +192,8 @@ class Actor:
             shutil.rmtree(self._scratch, ignore_errors=True)
         return cause
 
-    def _make_scratch(self, parent: str | None) -> Path:
+    def _make_scratch(self, parent: str) -> Path:
         """Return a folder of this process; those whose process died are removed."""
-        parent = parent or tempfile.gettempdir()
         mine = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
         self._held.enter_context(lock.hold(mine / ".lock"))
         for other in Path(parent).glob(f"{_SCRATCH_PREFIX}*"):

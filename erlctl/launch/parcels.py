@@ -39,10 +39,13 @@ class Packer:
     Args:
         paths: The run; it need not exist yet.
         has_all: Whether the other side has everything that is there now.
+
+    Attributes:
+        paths: The run.
     """
 
     def __init__(self, paths: RunPaths, *, has_all: bool = False) -> None:
-        self._paths = paths
+        self.paths = paths
         self._seen: dict[Path, Signature] = {}
         if has_all:
             self._seen = {path: _signature(path) for path in (*self._folders(), *self._files())}
@@ -54,7 +57,7 @@ class Packer:
         # After the checkpoints: the rows that belong to them are there by now.
         files = {self._name(path): path.read_bytes() for path in self._new(self._files())}
         return Parcel(files=files, folders=folders,
-                      checkpoints=[folder.name for folder in _checkpoints(self._paths)])
+                      checkpoints=[folder.name for folder in _checkpoints(self.paths)])
 
     def _new(self, paths: Iterator[Path]) -> Iterator[Path]:
         for path in paths:
@@ -67,12 +70,12 @@ class Packer:
                 yield path
 
     def _folders(self) -> Iterator[Path]:
-        yield from _checkpoints(self._paths)
-        if self._paths.policy.is_dir():
-            yield self._paths.policy
+        yield from _checkpoints(self.paths)
+        if self.paths.policy.is_dir():
+            yield self.paths.policy
 
     def _files(self) -> Iterator[Path]:
-        for folder in (self._paths.root, self._paths.tensorboard, self._paths.checkpoints):
+        for folder in (self.paths.root, self.paths.tensorboard, self.paths.checkpoints):
             if folder.is_dir():
                 yield from (path for path in sorted(folder.iterdir()) if _travels(path))
 
@@ -85,7 +88,7 @@ class Packer:
             return {}
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._paths.root))
+        return str(path.relative_to(self.paths.root))
 
 
 def unpack(parcel: Parcel, paths: RunPaths) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import socket
 import sys
@@ -16,8 +17,8 @@ import pytest
 import erlctl
 from erlctl import spec
 from erlctl.errors import ErlctlError, SpecError
-from erlctl.events import Message
-from erlctl.launch import launcher
+from erlctl.events import Message, Started
+from erlctl.launch import actors, launcher
 from erlctl.launch.actors import Place, check_place, look_around
 from erlctl.launch.launchers.ray import Ray
 from erlctl.launch.plan import plan_runs
@@ -25,8 +26,10 @@ from erlctl.launch.pool import LOST_PATIENCE_SECONDS
 from erlctl.launch.process import WorkerProcess
 from erlctl.launch.worker import Job, StopRequest, Worker
 from erlctl.runs import lock
+from erlctl.runs.layout import RunPaths
 from tests.cli.helpers import erlctl as command
-from tests.launch.specs import FAKE_WORKER
+from tests.launch.fakes import read_step
+from tests.launch.specs import FAKE_WORKER, start_fake
 
 
 class Elsewhere(WorkerProcess):
@@ -189,3 +192,126 @@ def test_a_node_that_shares_no_runs_directory_is_refused(tmp_path, has_folder):
 def test_a_node_with_another_erlctl_is_refused():
     with pytest.raises(ErlctlError, match=r"h has erlctl 0\.0\.0, here is .*\n.*ship=true"):
         check_place(Place(host="h", version="0.0.0"), None, "abc")
+
+
+class Call(SimpleNamespace):
+    """A function or method of which `remote` makes what `get` calls."""
+
+    def options(self, **_):
+        return self
+
+    def remote(self, *arguments):
+        return lambda: self.function(*arguments)
+
+
+class Handle:
+    """An actor in this process, made by the first call, as Ray does."""
+
+    def __init__(self, make):
+        self.make = functools.cache(make)
+
+    def __getattr__(self, name):
+        return Call(function=functools.partial(self.call, name))
+
+    def call(self, name, *arguments):
+        return getattr(self.make(), name)(*arguments)
+
+
+class LocalRay(FakeRay):
+    """Ray whose only node is this process."""
+
+    class exceptions:  # noqa: N801
+        RayError = type("RayError", (Exception,), {})
+        RayTaskError = type("RayTaskError", (Exception,), {})
+
+    def remote(self, **_):
+        def wrap(target):
+            if not isinstance(target, type):
+                return Call(function=target)
+            return SimpleNamespace(
+                remote=lambda *arguments: Handle(lambda: target(*arguments)))
+
+        return wrap
+
+    def get(self, reference, timeout=None):
+        del timeout
+        return reference()
+
+    def kill(self, handle):
+        handle.make()._worker.kill()
+
+
+@pytest.fixture
+def sync(make_batch, monkeypatch, tmp_path):
+    """Return a function that trains fake runs on a node that shares nothing."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setitem(sys.modules, "ray", LocalRay([
+        {"Alive": True, "NodeID": "a", "NodeManagerHostname": "h", "Resources": {"CPU": 2.0}}]))
+    monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", SimpleNamespace(
+        NodeAffinitySchedulingStrategy=lambda *_, **__: None))
+    monkeypatch.setattr(actors, "WorkerProcess", start_fake)
+
+    def train(batch, **options):
+        plan = plan_runs(batch.runs, runs_dir=batch.runs_dir)
+        ray = Ray(address="local", sync=True, scratch=str(tmp_path / "scratch"))
+        result = ray.launch(launcher.Batch(
+            plan=plan, runs_dir=batch.runs_dir, jobs=2, **options), batch.events.append)
+        assert not list((tmp_path / "scratch").iterdir())
+        return [(entry.status, entry.outcome.step) for entry in result.results]
+
+    return train
+
+
+def paths_of(batch):
+    return [RunPaths.of(batch.runs_dir, run) for run in batch.runs]
+
+
+def test_run_directories_come_back_from_a_node_that_shares_nothing(sync, make_batch):
+    batch = make_batch(seeds=3)
+    assert sync(batch) == [("complete", 20)] * 3
+    assert [read_step(paths) for paths in paths_of(batch)] == [20] * 3
+    assert not any(lock.is_held(paths.lock) for paths in paths_of(batch))
+
+
+def test_a_node_goes_on_from_the_run_directory_that_it_is_sent(sync, make_batch):
+    batch = make_batch()
+    (paths,) = paths_of(batch)
+    paths.root.mkdir(parents=True)
+    paths.run_json.write_text('{"status": "interrupted", "step": 7}')
+    assert sync(batch) == [("complete", 20)]
+    assert [event.step for event in batch.events if isinstance(event, Started)] == [7]
+
+
+def test_fresh_moves_the_run_directory_aside_here(sync, make_batch):
+    batch = make_batch()
+    (paths,) = paths_of(batch)
+    paths.root.mkdir(parents=True)
+    paths.run_json.write_text('{"status": "interrupted", "step": 7}')
+    assert sync(batch, fresh=True) == [("complete", 20)]
+    assert [event.step for event in batch.events if isinstance(event, Started)] == [0]
+    assert len(list(paths.root.parent.iterdir())) == 2
+
+
+def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
+    sync, make_batch, monkeypatch
+):
+    batch = make_batch(seeds=2)
+    paths = paths_of(batch)[0]
+    paths.root.mkdir(parents=True)
+    with contextlib.ExitStack() as held:
+        take_up = actors.RayWorker._take_up
+
+        def late(worker, job):
+            if "seed: 0" in job.run and not lock.is_held(paths.lock):
+                held.enter_context(lock.hold(paths.lock))
+            return take_up(worker, job)
+
+        monkeypatch.setattr(actors.RayWorker, "_take_up", late)
+        statuses = [status for status, _ in sync(batch)]
+    assert statuses == ["busy", "complete"]
+
+
+def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
+    batch = make_batch(seeds=3)
+    assert [status for status, _ in sync(batch)] == ["complete", "failed", "complete"]
