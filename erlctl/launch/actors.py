@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,36 @@ class Place:
     problem: str = ""
 
 
+@contextlib.contextmanager
+def new_token(runs_dir: Path | None) -> Iterator[str]:
+    """Yield a name that nobody else uses, of an empty file in the runs directory if there is one.
+
+    A node fills that file: one where it is not there leaves nothing behind.
+    """
+    token = secrets.token_hex(8)
+    if runs_dir is None:
+        yield token
+        return
+    path = runs_dir / (_TOKEN_PREFIX + token)
+    path.touch()
+    try:
+        yield token
+    finally:
+        path.unlink()
+
+
 def look_around(folder: str | None, token: str) -> Place:
-    """Return where this is; write `token` into `folder`, for whoever thinks it is shared.
+    """Return where this is; write `token` into its file, for whoever thinks that it is shared.
 
     Args:
         folder: The runs directory, None if it need not be shared.
-        token: A name that nobody else uses.
+        token: From `new_token`.
     """
     problem = ""
     if folder is not None:
         try:
-            Path(folder, _TOKEN_PREFIX + token).write_text(token, encoding="ascii")
+            with Path(folder, _TOKEN_PREFIX + token).open("r+", encoding="ascii") as file:
+                file.write(token)
         except OSError as error:
             problem = error.strerror or str(error)
     return Place(host=socket.gethostname(), version=erlctl.__version__, problem=problem)
@@ -75,7 +95,7 @@ def check_place(place: Place, runs_dir: Path | None, token: str) -> None:
     Args:
         place: What it said.
         runs_dir: The runs directory that it should share, None if it need not.
-        token: What it was to write there.
+        token: From `new_token`.
 
     Raises:
         ErlctlError: It has another erlctl, or another runs directory.
@@ -85,12 +105,8 @@ def check_place(place: Place, runs_dir: Path | None, token: str) -> None:
             f"{place.host} has erlctl {place.version}, here is {erlctl.__version__}",
             fix="install the same on all nodes, or send this one: --launcher-option ship=true",
         )
-    if runs_dir is None:
-        return
-    path = runs_dir / (_TOKEN_PREFIX + token)
-    is_shared = path.exists() and path.read_text(encoding="ascii") == token
-    path.unlink(missing_ok=True)
-    if not is_shared:
+    if runs_dir is not None \
+            and (runs_dir / (_TOKEN_PREFIX + token)).read_text(encoding="ascii") != token:
         reason = place.problem or "what it writes there does not arrive here"
         raise ErlctlError(
             f"the runs directory {runs_dir} is not shared with {place.host}: {reason}",
@@ -263,10 +279,10 @@ class RayWorker(WorkerEnd):
             os.close(self._write_fd)
 
     def _check_place(self) -> None:
-        token = os.urandom(8).hex()
         folder = str(self._runs_dir) if self._runs_dir else None
-        check_place(self._get(self._actor.look_around.remote(folder, token)), self._runs_dir,
-                    token)
+        with new_token(self._runs_dir) as token:
+            place = self._get(self._actor.look_around.remote(folder, token))
+            check_place(place, self._runs_dir, token)
 
     def _exchange(self) -> str | None:
         with self._guard:
@@ -311,4 +327,14 @@ class RayWorker(WorkerEnd):
 
 def first_line(error: BaseException) -> str:
     """Return what an error of Ray says first; the rest is for its developers."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return _lines(error)[0].rstrip(".")
+
+
+def last_line(error: BaseException) -> str:
+    """Return what an error of Ray says last: the one that was raised on the node."""
+    return _lines(error)[-1]
+
+
+def _lines(error: BaseException) -> list[str]:
+    return [line.strip() for line in str(error).splitlines() if line.strip()] \
+        or [type(error).__name__]

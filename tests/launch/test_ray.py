@@ -21,7 +21,7 @@ from erlctl import spec
 from erlctl.errors import ErlctlError, SpecError
 from erlctl.events import Message, Started
 from erlctl.launch import actors, launcher
-from erlctl.launch.actors import Place, check_place, look_around
+from erlctl.launch.actors import Place, check_place, look_around, new_token
 from erlctl.launch.launchers.ray import Ray
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.pool import LOST_PATIENCE_SECONDS
@@ -184,18 +184,22 @@ def test_initial_weights_of_this_machine_are_refused_under_sync(tmp_path, runs_d
 
 
 def test_a_node_that_shares_the_runs_directory_is_taken(tmp_path):
-    check_place(look_around(str(tmp_path), "abc"), tmp_path, "abc")
+    with new_token(tmp_path) as token:
+        check_place(look_around(str(tmp_path), token), tmp_path, token)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("has_folder", [True, False])
-def test_a_node_that_shares_no_runs_directory_is_refused(tmp_path, has_folder):
+def test_a_node_that_shares_no_runs_directory_is_refused_and_keeps_nothing(tmp_path, has_folder):
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     mine.mkdir()
     if has_folder:
         theirs.mkdir()
-    with pytest.raises(ErlctlError, match=r"is not shared with .*\n  fix: --launcher-option sync"):
-        check_place(look_around(str(theirs), "abc"), mine, "abc")
+    refused = pytest.raises(
+        ErlctlError, match=r"is not shared with .*\n  fix: --launcher-option sync")
+    with refused, new_token(mine) as token:
+        check_place(look_around(str(theirs), token), mine, token)
+    assert [path for folder in (mine, theirs) for path in folder.glob("*")] == []
 
 
 def test_a_node_with_another_erlctl_is_refused():

@@ -145,7 +145,7 @@ class Ray(Launcher):
 
     def _check_nodes(self, ray: Any, cores: int, runs_dir: Path | None) -> None:
         """Ask every node that can take a run, before anything is started there."""
-        from erlctl.launch.actors import check_place, first_line, look_around
+        from erlctl.launch.actors import check_place, last_line, look_around, new_token
 
         nodes = [node for node in _alive(ray) if node["Resources"].get("CPU", 0) >= cores]
         if not nodes:
@@ -153,23 +153,22 @@ class Ray(Launcher):
                               fix="give runs fewer with --cores, or add nodes")
         affinity = importlib.import_module("ray.util.scheduling_strategies")
         look = ray.remote(num_cpus=0, max_retries=0)(look_around)
-        tokens = [os.urandom(8).hex() for _ in nodes]
-        asked = [
-            look.options(scheduling_strategy=affinity.NodeAffinitySchedulingStrategy(
-                node["NodeID"], soft=False)).remote(runs_dir and str(runs_dir), token)
-            for node, token in zip(nodes, tokens, strict=True)
-        ]
-        for node, token, reference in zip(nodes, tokens, asked, strict=True):
-            try:
-                place = ray.get(reference, timeout=_LOOK_SECONDS)
-            except ray.exceptions.RayError as error:
-                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                raise ErlctlError(
-                    f"erlctl cannot run on {node['NodeManagerHostname']}: "
-                    f"{lines[-1] if lines else first_line(error)}",
-                    fix="install erlctl there, or send this one: --launcher-option ship=true",
-                ) from error
-            check_place(place, runs_dir, token)
+        with contextlib.ExitStack() as stack:
+            tokens = [stack.enter_context(new_token(runs_dir)) for _ in nodes]
+            asked = [
+                look.options(scheduling_strategy=affinity.NodeAffinitySchedulingStrategy(
+                    node["NodeID"], soft=False)).remote(runs_dir and str(runs_dir), token)
+                for node, token in zip(nodes, tokens, strict=True)
+            ]
+            for node, token, reference in zip(nodes, tokens, asked, strict=True):
+                try:
+                    place = ray.get(reference, timeout=_LOOK_SECONDS)
+                except ray.exceptions.RayError as error:
+                    raise ErlctlError(
+                        f"erlctl cannot run on {node['NodeManagerHostname']}: {last_line(error)}",
+                        fix="install erlctl there, or send this one: --launcher-option ship=true",
+                    ) from error
+                check_place(place, runs_dir, token)
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:
