@@ -100,6 +100,7 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own l
 	$(if $(ARGS),,$(BIN)/python benchmarks/algorithms.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/environments.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/checkpoints.py)
+	$(if $(ARGS),,$(BIN)/python benchmarks/launchers.py)
 
 .PHONY: soak
 soak: $(INSTALLED)  ## Kill and resume a run at random moments for MINUTES (default 10), then compare bytes

@@ -68,7 +68,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Assigned:
-    """A process takes the run up."""
+    """A process takes the run up; `pid` is 0 where it is not of this machine."""
 
     run: str
     pid: int

@@ -133,7 +133,7 @@ def train(
         runs_dir=Path(runs_dir), jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
         max_seconds=max_seconds, max_memory=max_memory, callbacks=references,
         trusted=[*trusted, *vouched], started=started,
-    ), command=command_line(), say=say)
+    ), launcher, command=command_line(), say=say)
     result = submit.launch(launcher, batch, _display(quiet), on_event)
     return TrainedBatch(results=result.results, exit_code=result.exit_code,
                         ended_by=result.ended_by, rows=submit.rows(result, batch))

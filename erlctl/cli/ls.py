@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +25,7 @@ COLUMNS = ("status", "name", "variant", "seed", "progress", "last_return", "best
 CSV_COLUMNS = (
     "path", "status", "name", "variant", "seed", "algorithm", "environment", "step", "total_steps",
     "last_return", "best_return", "updated", "reason", "tags", "source",
+    "host", "job",
 )
 # Runs without the value come last, whatever is sorted by.
 _SORT: Mapping[str, Callable[[RunSummary], Any]] = {
@@ -67,7 +69,7 @@ def ls(
     """List the runs below each PATH (the runs directory by default).
 
     PATH is a run, a variant, an experiment, a runs directory or a glob; also folders of other
-    programs, as for `compare`.
+    programs, as for `compare`. Host and job are shown of runs that run elsewhere.
 
     \b
     Examples:
@@ -143,8 +145,10 @@ def _sorted(
 
 def _print(runs: Sequence[RunSummary], total: int, fmt: str) -> None:
     if fmt == "table":
-        tags = ["tags"] if any(run.tags for run in runs) else []
-        options.echo_rows(map(_row, runs), [*COLUMNS, *tags], fmt)
+        more = ["tags"] if any(run.tags for run in runs) else []
+        if any(_is_elsewhere(run) for run in runs):
+            more += ["host", "job"]
+        options.echo_rows(map(_row, runs), [*COLUMNS, *more], fmt)
         hidden = f" of {total}" if total != len(runs) else ""
         options.info(f"{len(runs)}{hidden} run{'' if total == 1 else 's'}")
         for run in runs:
@@ -154,6 +158,11 @@ def _print(runs: Sequence[RunSummary], total: int, fmt: str) -> None:
     rows = [{**asdict(run), "updated": _iso(run.updated)} for run in runs]
     columns = CSV_COLUMNS if fmt == "csv" else (*CSV_COLUMNS, "problems")
     options.echo_rows(rows, columns, fmt)
+
+
+def _is_elsewhere(run: RunSummary) -> bool:
+    is_elsewhere = run.job or run.host not in ("", socket.gethostname())
+    return run.status == "running" and bool(is_elsewhere)
 
 
 def _row(run: RunSummary) -> dict[str, Any]:

@@ -157,6 +157,8 @@ def _sections(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         f"algorithm    {report['algorithm'] or '?'} on {report['environment'] or '?'}",
         f"step         {report['step']} of {total}",
         f"updated      {report['updated'] or '?'}",
+        *([f"where        {', '.join(filter(None, (report['host'], report['job'])))}"]
+          if report["status"] == "running" and report["host"] else []),
         *(f"problem      {problem}" for problem in report["problems"]),
     ]
     if report["tags"] or report["notes"]:
@@ -183,6 +185,6 @@ def _sections(report: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 def _attempt(attempt: Mapping[str, Any]) -> str:
     ended = attempt.get("ended") or "-"
     steps = f"{attempt.get('from_step', '?')} to {attempt.get('to_step') or '?'}"
-    outcome = attempt.get("outcome") or "?"
+    outcome, job = attempt.get("outcome") or "?", attempt.get("job")
     return f"{attempt.get('started', '?')} .. {ended}  step {steps}  {outcome} " \
-           f"on {attempt.get('host', '?')}"
+           f"on {attempt.get('host', '?')}{f', {job}' if job else ''}"

@@ -33,7 +33,8 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @options.seeds_option
 @options.runs_dir_option
 @click.option("-j", "--jobs", type=click.IntRange(min=1),
-              help="Runs at once, each in a process of its own.  [default: number of cores]")
+              help="Runs at once, each in a process of its own.  [default: number of cores, of a "
+                   "cluster: of all nodes]")
 @click.option("--fresh", is_flag=True, help="Move existing run directories aside and begin again.")
 @click.option("--fail-fast", is_flag=True, help="Stop the others after the first failed run.")
 @click.option("--cores", type=click.IntRange(min=1),
@@ -106,7 +107,7 @@ def train(
         runs_dir=runs_dir, jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
         max_seconds=max_seconds, max_memory=max_memory, callbacks=references, trusted=trusted,
         detach=detach, started=started,
-    ), command=command_line(), say=options.info)
+    ), chosen, command=command_line(), say=options.info)
     for experiment in experiments:
         record.write_origin(experiment, runs_dir)
     result = submit.launch(chosen, batch, display.for_stream)
@@ -166,7 +167,7 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     context = click.get_current_context()
     given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
              for part in _given(context, parameter)]
-    jobs = submit.jobs_of(context.params["jobs"], context.params["cores"])
+    jobs = context.params["jobs"] or make("local").capacity(context.params["cores"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
     for experiment in experiments:
         if experiment.source == "<stdin>":

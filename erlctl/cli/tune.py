@@ -78,7 +78,7 @@ def tune(
     _require_optuna()
     chosen = make(launcher, launcher_options, launcher_config)
     trust.require((run.environment for run in experiment.runs), trusted)
-    jobs = submit.jobs_of(jobs, cores)
+    jobs = jobs or chosen.capacity(cores)
     settings: dict[str, Any] = {
         "runs_dir": runs_dir, "jobs": jobs, "cores": cores, "max_seconds": max_seconds,
         "max_memory": max_memory, "trusted": trusted, "command": command_line(),

@@ -92,6 +92,17 @@ class Launcher(Options, abc.ABC):
 
     can_detach: ClassVar[bool] = False
 
+    def capacity(self, cores: int | None) -> int:
+        """Return how many runs at once there is room for, at least 1.
+
+        Args:
+            cores: Of each run; None leaves it to the launcher.
+
+        Raises:
+            ErlctlError: The place where runs are trained cannot be reached.
+        """
+        return max(machine.usable_cores() // (cores or 1), 1)
+
     @abc.abstractmethod
     def launch(self, batch: Batch, on_event: OnEvent) -> BatchResult:
         """Train every run of the plan that is not final; return when all ended.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 from erlctl import spec
 from erlctl.events import (
@@ -13,6 +15,7 @@ from erlctl.events import (
     Ended,
     Evaluated,
     Leaving,
+    Message,
     OnEvent,
     Outcome,
     Ready,
@@ -26,30 +29,33 @@ from erlctl.events import (
 )
 from erlctl.launch.launcher import Batch, Tally
 from erlctl.launch.listen import Listener, listening
-from erlctl.launch.process import WORKER_COMMAND, WorkerProcess
+from erlctl.launch.process import WorkerEnd, WorkerProcess
 from erlctl.launch.queue import Task, TaskQueue
 from erlctl.launch.results import BatchResult
 
 STOP_GRACE_SECONDS = 60.0  # for writing a checkpoint; then the workers are killed
+# A network file system gives up the locks of a machine that died after a minute and a half.
+LOST_PATIENCE_SECONDS = 120.0
 _REFRESH_SECONDS = 0.25
 
 
 def run_all(
     batch: Batch, on_event: OnEvent = lambda _: None, *,
-    worker_command: Sequence[str] = WORKER_COMMAND,
+    start_worker: Callable[[int], WorkerEnd] = WorkerProcess, retries: int = 0,
 ) -> BatchResult:
     """Train every run of the plan that is neither complete nor busy; return when all ended.
 
     Args:
         batch: What to do.
         on_event: Called in this process with every event.
-        worker_command: How a worker is started.
+        start_worker: Starts a worker that may use so many cores.
+        retries: How often a run goes on elsewhere after the place was lost where it was.
     """
     tally = Tally(batch, on_event)
     ended_by = None
     if any(not planned.is_final for planned in batch.plan):
         with listening() as listener:
-            ended_by = _Pool(batch, tally, on_event, worker_command).run(listener)
+            ended_by = _Pool(batch, tally, on_event, start_worker, retries).run(listener)
     return tally.result(ended_by)
 
 
@@ -57,16 +63,18 @@ class _Pool:
     """Everything happens in one thread around one selector, so that nothing can race."""
 
     def __init__(
-        self, batch: Batch, tally: Tally, on_event: OnEvent, worker_command: Sequence[str]
+        self, batch: Batch, tally: Tally, on_event: OnEvent,
+        start_worker: Callable[[int], WorkerEnd], retries: int,
     ) -> None:
         self._batch, self._tally, self._on_event = batch, tally, on_event
         self._queue = TaskQueue(
             Task(index, planned.run, spec.program_key(planned.run))
             for index, planned in enumerate(batch.plan) if not planned.is_final
         )
-        self._worker_command = worker_command
+        self._new_worker, self._retries = start_worker, retries
+        self._lost: Counter[str] = Counter()  # label -> places that were lost with the run
         self._cores = 1  # of each worker
-        self._workers: list[WorkerProcess] = []
+        self._workers: list[WorkerEnd] = []
         self._selector = selectors.DefaultSelector()
         self._ended_by: StopReason | None = None
         self._stop_deadline: float | None = None
@@ -119,7 +127,7 @@ class _Pool:
             elif key.data in self._workers:  # else it was reaped by an event before this one
                 self._listen_to(key.data, key.fd)
 
-    def _listen_to(self, worker: WorkerProcess, fd: int) -> None:
+    def _listen_to(self, worker: WorkerEnd, fd: int) -> None:
         if fd == worker.stderr_fd:
             if worker.read_stderr():
                 self._selector.unregister(fd)
@@ -133,23 +141,26 @@ class _Pool:
                 self._start_worker()
 
     def _start_worker(self) -> None:
-        worker = WorkerProcess(self._worker_command, self._cores)
+        worker = self._new_worker(self._cores)
         self._workers.append(worker)
-        self._selector.register(worker.events_fd, selectors.EVENT_READ, worker)
-        self._selector.register(worker.stderr_fd, selectors.EVENT_READ, worker)
+        for fd in _descriptors(worker):
+            self._selector.register(fd, selectors.EVENT_READ, worker)
         self._give_work(worker)
 
-    def _give_work(self, worker: WorkerProcess) -> None:
+    def _give_work(self, worker: WorkerEnd) -> None:
         others = [other.compiled for other in self._workers if other is not worker]
         task = self._queue.take(worker.compiled, [key for key in others if key is not None])
         if task is None:
             worker.quit()
             return
         self._tally.assigned(task.label)
-        worker.train(task, self._batch.job(self._batch.plan[task.index]))
+        job = self._batch.job(self._batch.plan[task.index])
+        if self._lost[task.label]:  # what is there is its own, and a process may still write it
+            job = replace(job, fresh=False, patience_seconds=LOST_PATIENCE_SECONDS)
+        worker.train(task, job)
         self._on_event(Assigned(task.label, worker.pid))
 
-    def _on_worker_event(self, worker: WorkerProcess, event: Sent) -> None:
+    def _on_worker_event(self, worker: WorkerEnd, event: Sent) -> None:
         match event:
             case Ready():
                 worker.was_ready = True
@@ -163,7 +174,7 @@ class _Pool:
         if worker.task is not None:
             self._on_event(event)
 
-    def _on_end(self, worker: WorkerProcess, event: Ended) -> None:
+    def _on_end(self, worker: WorkerEnd, event: Ended) -> None:
         worker.task = None
         self._finalise(event.run, event.outcome)
         stop = event.outcome.stop
@@ -181,10 +192,10 @@ class _Pool:
             self._on_event(Stopping(reason := StopReason("fail_fast", message=message)))
             self._stop_workers(reason)
 
-    def _reap(self, worker: WorkerProcess) -> None:
+    def _reap(self, worker: WorkerEnd) -> None:
         """Take leave of a worker that has ended; a run that it was at has ended with it."""
         self._workers.remove(worker)
-        for fd in (worker.events_fd, worker.stderr_fd):
+        for fd in _descriptors(worker):
             if fd in self._selector.get_map():
                 self._selector.unregister(fd)
         cause = worker.end()
@@ -194,6 +205,11 @@ class _Pool:
         if self._is_stopping:
             lost = "left before its checkpoint" if worker.has_begun else "stopped before it began"
             self._finalise(label, Outcome("interrupted", 0, lost))
+            return
+        if worker.is_lost and self._lost[label] < self._retries:
+            self._lost[label] += 1
+            self._on_event(Message(label, f"{cause}; goes on elsewhere from its last checkpoint"))
+            self._queue.put_back(worker.task)
             return
         if not worker.was_ready:
             cause += " (`erlctl doctor` may say why)"
@@ -234,3 +250,7 @@ class _Pool:
     def _kill_all(self) -> None:
         for worker in self._workers:
             worker.kill()
+
+
+def _descriptors(worker: WorkerEnd) -> list[int]:
+    return [fd for fd in (worker.events_fd, worker.stderr_fd) if fd is not None]

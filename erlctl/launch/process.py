@@ -1,7 +1,8 @@
-"""The parent's end of one worker process: start, tell, listen, kill."""
+"""The parent's end of one worker, of a process on this machine as a rule: tell, listen, kill."""
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import json
@@ -56,12 +57,8 @@ def worker_environment(cores: int = 1) -> dict[str, str]:
     return environment
 
 
-class WorkerProcess:
-    """One worker, seen from the parent. Nothing here blocks except `end`.
-
-    Args:
-        command: How it is started.
-        cores: How many it may use.
+class WorkerEnd(abc.ABC):
+    """The parent's end of one worker, wherever it runs. Nothing here blocks except `end`.
 
     Attributes:
         task: What it trains now.
@@ -69,40 +66,28 @@ class WorkerProcess:
         has_begun: Whether it has done a step of its task; before, while it imports and compiles,
             nothing is lost by killing it.
         was_ready: Whether it ever got as far as taking tasks.
+        is_lost: Whether it ended because the place is gone where it was, so that another place may
+            go on with its task.
+        pid: Process id on this machine, 0 elsewhere.
+        events_fd: Readable when it has reported, see `read_events`.
+        stderr_fd: Readable when it has printed; None where that stays elsewhere.
     """
 
-    def __init__(self, command: Sequence[str], cores: int) -> None:
+    is_lost = False
+    events_fd: int
+    stderr_fd: int | None = None
+
+    def __init__(self) -> None:
         self.task: Task | None = None
         self.compiled: str | None = None
         self.has_begun = False
         self.was_ready = False
         self._partial = b""
-        self._said = b""
-        self._fault: EnvironmentFault | None = None
-        self._watch, fd, variables = watch.for_child()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=worker_environment(cores) | variables, pass_fds=[fd],
-                start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
-                bufsize=0,
-            )
-        finally:
-            os.close(fd)
-        self.events_fd = self._pipe(self._process.stdout)
-        self.stderr_fd = self._pipe(self._process.stderr)
-
-    @staticmethod
-    def _pipe(stream: object) -> int:
-        fd = cast(BinaryIO, stream).fileno()
-        os.set_blocking(fd, False)
-        return fd
 
     @property
+    @abc.abstractmethod
     def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+        """See the class."""
 
     def train(self, task: Task, job: Job) -> None:
         """Give it a run."""
@@ -118,6 +103,71 @@ class WorkerProcess:
     def quit(self) -> None:
         """Tell it that there is no more work."""
         self._send({"quit": True})
+
+    def read_events(self) -> tuple[list[Sent], bool]:
+        """Return what it reported and whether that was all there will ever be."""
+        data = _read_available(self.events_fd)
+        if data is None:
+            return [], False
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        return [event for event in map(_event, lines) if event is not None], not data
+
+    def read_stderr(self) -> bool:
+        """Take what it printed; return whether that has ended."""
+        return True
+
+    def kill_if_hung(self) -> None:  # noqa: B027 - elsewhere it is seen to there
+        """End it if its environments should have come back and nothing in it could say so."""
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """End it at once; its run is resumable by design."""
+
+    @abc.abstractmethod
+    def end(self) -> str:
+        """Take leave of it, killing it if it does not end; return how it died, in words."""
+
+    @abc.abstractmethod
+    def _send(self, message: Mapping[str, Any]) -> None:
+        """Have it take a message of `launch.worker`; nothing if it died."""
+
+
+class WorkerProcess(WorkerEnd):
+    """A worker that is a child of this process.
+
+    Args:
+        cores: How many it may use.
+        command: How it is started.
+    """
+
+    def __init__(self, cores: int, command: Sequence[str] = WORKER_COMMAND) -> None:
+        super().__init__()
+        self._said = b""
+        self._fault: EnvironmentFault | None = None
+        self._watch, fd, variables = watch.for_child()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=worker_environment(cores) | variables, pass_fds=[fd],
+                start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
+                bufsize=0,
+            )
+        finally:
+            os.close(fd)
+        self.events_fd = self._pipe(self._process.stdout)
+        self.stderr_fd: int = self._pipe(self._process.stderr)
+
+    @staticmethod
+    def _pipe(stream: object) -> int:
+        fd = cast(BinaryIO, stream).fileno()
+        os.set_blocking(fd, False)
+        return fd
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End it at once; its run is resumable by design."""
@@ -144,14 +194,6 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):  # it died; the end of its events says so
             while line:  # a signal may cut a write short
                 line = line[os.write(fd, line):]
-
-    def read_events(self) -> tuple[list[Sent], bool]:
-        """Return what it reported and whether that was all there will ever be."""
-        data = _read_available(self.events_fd)
-        if data is None:
-            return [], False
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        return [event for event in map(_event, lines) if event is not None], not data
 
     def read_stderr(self) -> bool:
         """Keep the end for the case that it dies; return whether the pipe has ended."""

@@ -64,6 +64,10 @@ class TaskQueue:
 
         return self._groups[min(groups, key=preference)].popleft()
 
+    def put_back(self, task: Task) -> None:
+        """Take a task again that was taken in vain; it is the next of its program."""
+        self._groups.setdefault(task.program_key, deque()).appendleft(task)
+
     def drain(self) -> list[Task]:
         """Remove and return everything that is left, in the order asked for."""
         left = [task for tasks in self._groups.values() for task in tasks]

@@ -10,7 +10,7 @@ from typing import Any
 from erlctl.callbacks.reference import Reference, make, require_trust
 from erlctl.events import Event, OnEvent
 from erlctl.experiment.trust import require
-from erlctl.launch import machine, plan
+from erlctl.launch import plan
 from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
 from erlctl.runs import preflight
@@ -48,19 +48,16 @@ class Wishes:
     started: float
 
 
-def jobs_of(jobs: int | None, cores: int | None) -> int:
-    """Return how many runs go on at once."""
-    return jobs or max(machine.usable_cores() // (cores or 1), 1)
-
-
 def prepare(
-    runs: Sequence[RunSpec], wishes: Wishes, *, command: Sequence[str], say: Callable[[str], None]
+    runs: Sequence[RunSpec], wishes: Wishes, launcher: Launcher, *, command: Sequence[str],
+    say: Callable[[str], None],
 ) -> Batch:
     """Return the batch of runs that the front door has let in; run directories are made ready.
 
     Args:
         runs: The runs.
         wishes: How.
+        launcher: Asked how many runs at once there is room for, where nobody says.
         command: Command line for run.json.
         say: Takes sentences for people.
 
@@ -74,8 +71,11 @@ def prepare(
         make(callback)  # so that a mistake costs no run; each run gets its own
     plan.prepare(runs, runs_dir=wishes.runs_dir, say=say)
     planned = plan.plan_runs(runs, runs_dir=wishes.runs_dir, fresh=wishes.fresh)
+    jobs = wishes.jobs
+    if jobs is None and any(not entry.is_final for entry in planned):
+        jobs = launcher.capacity(wishes.cores)
     return Batch(
-        plan=planned, runs_dir=wishes.runs_dir, jobs=jobs_of(wishes.jobs, wishes.cores),
+        plan=planned, runs_dir=wishes.runs_dir, jobs=jobs or 1,
         cores=wishes.cores, fresh=wishes.fresh, fail_fast=wishes.fail_fast,
         max_seconds=wishes.max_seconds, max_memory=wishes.max_memory, trusted=wishes.trusted,
         callbacks=wishes.callbacks, detach=wishes.detach, command=command, started=wishes.started,

@@ -91,6 +91,8 @@ class Job:
         command: Command line for run.json.
         files: Python files that register what the spec names; the user vouches for them.
         callbacks: What `callbacks.reference.Reference` takes, of each.
+        patience_seconds: How long another process that holds the run is waited for: one whose
+            machine was lost may still write its checkpoint.
     """
 
     run: str
@@ -100,6 +102,7 @@ class Job:
     command: Sequence[str] = ()
     files: Sequence[str] = ()
     callbacks: Sequence[Mapping[str, Any]] = ()
+    patience_seconds: float = 0.0
 
 
 class Worker:
@@ -128,12 +131,14 @@ class Worker:
         registry.load_files(job.files)
         run = spec.parse_run(job.run.encode(), "the parent's task")
         runs_dir = Path(job.runs_dir)
-        calls = Calls([], about := RunInfo(run, RunPaths.of(runs_dir, run)))
+        paths = RunPaths.of(runs_dir, run)
+        calls = Calls([], about := RunInfo(run, paths))
 
         def on_event(event: Event) -> None:
             self._report(event)
             calls.on_event(event)
 
+        self._wait_for(paths.lock, started + job.patience_seconds)
         try:
             calls = Calls([make(Reference(**each)) for each in job.callbacks], about)
             outcome = self._execute(
@@ -151,6 +156,11 @@ class Worker:
             self._programs.drop()
         # A process that is too large stays so: the next run needs another.
         return Ended(label_of(run), outcome, time.monotonic() - started, is_spent)
+
+    def _wait_for(self, path: Path, deadline: float) -> None:
+        """Wait until nobody holds the lock; who still does at the deadline makes the run busy."""
+        while self._stop.reason is None and time.monotonic() < deadline and lock.is_held(path):
+            time.sleep(TICK_SECONDS)
 
     def _program_for(self, run: RunSpec) -> Any:
         """Return the run's program at step 0; the next seed of the last starts uncompiled."""

@@ -145,7 +145,7 @@ def prune(paths: RunPaths, *, keep: int, best_step: int | None) -> None:
         if step_of(folder) not in needed
     ]
     for folder in old:
-        _remove(folder)
+        remove(folder)
 
 
 def go_back_to(paths: RunPaths, manifest: Manifest, *, keep: int) -> None:
@@ -162,12 +162,12 @@ def go_back_to(paths: RunPaths, manifest: Manifest, *, keep: int) -> None:
         store.write_bytes(paths.best, f"{best_step}\n".encode(), durable=False)
     for folder in list_checkpoints(paths, resumable=False):
         if step_of(folder) > manifest.step:
-            _remove(folder)
+            remove(folder)
     prune(paths, keep=keep, best_step=best_step)
 
 
-def _remove(folder: Path) -> None:
-    """Rename first: a folder that is half removed must not look like a damaged checkpoint."""
+def remove(folder: Path) -> None:
+    """Remove a checkpoint; renamed first, because half of it must not look like a damaged one."""
     doomed = store.temporary_beside(folder)
     folder.rename(doomed)
     store.remove(doomed)

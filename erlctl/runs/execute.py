@@ -62,13 +62,14 @@ def execute(
     """
     run, paths = resolve(run), RunPaths.of(runs_dir, run)
     if fresh and paths.root.exists():
-        _move_aside(paths)
+        move_aside(paths)
     preflight.make_folder(paths.root)
     with lock.hold(paths.lock):
         return _Execution(run, paths, program_for, should_stop, on_event, command).go()
 
 
-def _move_aside(paths: RunPaths) -> None:
+def move_aside(paths: RunPaths) -> None:
+    """Rename a run directory that nobody is at, so that the run begins anew; nothing is lost."""
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     aside, count = paths.root.with_name(f"{paths.root.name}.{stamp}"), 1
     while os.path.lexists(aside):

@@ -6,6 +6,7 @@ results or name a cluster job are listed one by one.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -28,7 +29,12 @@ ENVIRONMENT_VARIABLES = re.compile(
     r"|TF_(NUM_INTRAOP_THREADS|NUM_INTEROP_THREADS|ENABLE_ONEDNN_OPTS|DETERMINISTIC_OPS|XLA_FLAGS)"
     r"|TF_(CPP_MIN_LOG_LEVEL|FORCE_GPU_ALLOW_GROWTH)"
     r"|SLURM_(JOB_ID|ARRAY_JOB_ID|ARRAY_TASK_ID|JOB_NAME|JOB_NODELIST|CPUS_PER_TASK)"
-    r"|PBS_JOBID|PBS_ARRAY_INDEX|LSB_JOBID|LSB_JOBINDEX|JOB_ID|SGE_TASK_ID"
+    r"|PBS_JOBID|PBS_ARRAY_INDEX|LSB_JOBID|LSB_JOBINDEX|JOB_ID|SGE_TASK_ID|RAY_JOB_ID"
+)
+# Who runs a process, and its job in their words; the innermost first, Ray may run in Slurm's.
+_JOBS = (
+    ("ray", "{RAY_JOB_ID}"), ("slurm", "{SLURM_ARRAY_JOB_ID}_{SLURM_ARRAY_TASK_ID}"),
+    ("slurm", "{SLURM_JOB_ID}"), ("pbs", "{PBS_JOBID}"), ("lsf", "{LSB_JOBID}"),
 )
 _GIT_SECONDS = 1.0  # a slow network file system must not hold up a run
 
@@ -84,6 +90,15 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
         name: variables[name]
         for name in sorted(variables) if ENVIRONMENT_VARIABLES.fullmatch(name)
     }
+
+
+def job(variables: Mapping[str, str] | None = None) -> str | None:
+    """Return the cluster's job that this process is of, "slurm 4711_3", or None."""
+    variables = os.environ if variables is None else variables
+    for name, words in _JOBS:
+        with contextlib.suppress(KeyError):  # none of theirs
+            return f"{name} {words.format_map(variables)}"
+    return None
 
 
 @functools.cache

@@ -92,7 +92,7 @@ class RunRecord:
         attempt = {
             "started": provenance.utc_now(), "ended": None, "from_step": from_step,
             "to_step": None, "outcome": None, "host": socket.gethostname(), "pid": os.getpid(),
-            "versions": provenance.versions(), "warnings": warnings,
+            "job": provenance.job(), "versions": provenance.versions(), "warnings": warnings,
         }
         if before.changes:
             attempt["changes"] = {path: list(pair) for path, pair in before.changes.items()}

@@ -36,6 +36,8 @@ class RunSummary:
         problems: What could not be read.
         tags: From notes.json.
         source: Which program wrote it.
+        host, job: Where its newest attempt ran or runs, "" where that is unknown; the job of a
+            cluster, "slurm 4711_3".
     """
 
     path: str
@@ -54,6 +56,8 @@ class RunSummary:
     problems: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     source: str = "erlctl"
+    host: str = ""
+    job: str = ""
 
 
 def summarise(paths: RunPaths) -> RunSummary:
@@ -79,7 +83,14 @@ def summarise(paths: RunPaths) -> RunSummary:
         reason=str(facts.get("reason") or ""),
         problems=tuple(problems),
         tags=tuple(read_or_none(paths)["tags"]),
+        **_whereabouts(facts.get("attempts")),
     )
+
+
+def _whereabouts(attempts: object) -> dict[str, str]:
+    last = attempts[-1] if isinstance(attempts, list) and attempts else None
+    known = last if isinstance(last, dict) else {}
+    return {name: text_of(known.get(name)) for name in ("host", "job")}
 
 
 def evaluation_means(paths: RunPaths) -> tuple[Floats, Floats, list[str]]:

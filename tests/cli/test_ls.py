@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from erlctl.runs import lock
 from tests.cli.helpers import erlctl
 
 
@@ -103,3 +105,32 @@ def test_damaged_folders_are_listed_never_a_traceback(runs_dir, content):
     assert len(listed(runs_dir)) == 1
     assert erlctl("ls", runs_dir).code == 0
     assert erlctl("show", root).code == 0
+
+
+def test_a_run_that_runs_elsewhere_is_shown_with_host_and_job(runs_dir):
+    attempts = [{"host": "early", "job": None}, {"host": "node-7", "job": "slurm 4711_3"}]
+    root = make_run(runs_dir, status="running", attempts=attempts)
+    with lock.hold(root / ".lock"):
+        table = erlctl("ls", runs_dir).out
+        (row,) = listed(runs_dir)
+        shown = erlctl("show", root).out
+    assert "node-7" in table
+    assert "slurm 4711_3" in table
+    assert (row["host"], row["job"]) == ("node-7", "slurm 4711_3")
+    assert "where        node-7, slurm 4711_3" in shown
+    assert "on node-7, slurm 4711_3" in shown
+    assert "node-7" not in erlctl("ls", runs_dir).out  # nothing runs any more
+
+
+def test_a_run_of_this_machine_needs_no_host(runs_dir):
+    root = make_run(runs_dir, status="running",
+                    attempts=[{"host": socket.gethostname(), "job": None}])
+    with lock.hold(root / ".lock"):
+        assert "host" not in erlctl("ls", runs_dir).out
+
+
+@pytest.mark.parametrize("attempts", [None, [], [3], [{"host": 3, "job": []}], "x"])
+def test_damaged_attempts_name_no_host(runs_dir, attempts):
+    make_run(runs_dir, attempts=attempts)
+    (row,) = listed(runs_dir)
+    assert (row["host"], row["job"]) == ("", "")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from erlctl.launch import machine, pool
+from erlctl.launch.process import WorkerProcess
 from tests.cli.helpers import Result, erlctl
-from tests.launch.specs import FAKE_WORKER, TWO_PROGRAMS, write_spec
+from tests.launch.specs import TWO_PROGRAMS, start_fake, write_spec
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def train(
 ) -> Callable[..., Result]:
     """Return a function that calls `erlctl train` with fake workers."""
     monkeypatch.setenv("FAKE_COMPILATIONS", str(tmp_path / "compilations"))
-    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", FAKE_WORKER)
+    monkeypatch.setitem(pool.run_all.__kwdefaults__, "start_worker", start_fake)
 
     def call(*arguments: object) -> Result:
         return erlctl("train", *arguments, "--runs-dir", runs_dir)
@@ -51,7 +52,8 @@ def test_train_reports_every_run_and_how_to_compare(train, make_spec, runs_dir):
 def test_training_again_skips_and_starts_no_worker(train, make_spec, monkeypatch):
     path = make_spec(seeds=2)
     train(path)
-    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", ("/does/not/exist",))
+    monkeypatch.setitem(pool.run_all.__kwdefaults__, "start_worker",
+                        partial(WorkerProcess, command=("/does/not/exist",)))
     result = train(path, "--format", "json")
     assert result.code == 0
     assert [row["status"] for row in rows(result)] == ["skipped", "skipped"]

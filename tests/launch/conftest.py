@@ -15,8 +15,9 @@ from erlctl.events import Event
 from erlctl.launch import launcher
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.pool import run_all
+from erlctl.launch.process import WorkerEnd
 from erlctl.launch.results import BatchResult
-from tests.launch.specs import FAKE_WORKER, write_spec
+from tests.launch.specs import start_fake, write_spec
 
 
 @pytest.fixture
@@ -37,12 +38,15 @@ class Batch:
         self.runs_dir = runs_dir
         self.events: list[Event] = []
 
-    def train(self, jobs: int = 2, **options: Any) -> BatchResult:
+    def train(
+        self, jobs: int = 2, *, start_worker: Callable[[int], WorkerEnd] = start_fake,
+        retries: int = 0, **options: Any,
+    ) -> BatchResult:
         """Plan and train all runs."""
         plan = plan_runs(self.runs, runs_dir=self.runs_dir, fresh=options.get("fresh", False))
         on_event = options.pop("on_event", self.events.append)
         batch = launcher.Batch(plan=plan, runs_dir=self.runs_dir, jobs=jobs, **options)
-        return run_all(batch, on_event, worker_command=FAKE_WORKER)
+        return run_all(batch, on_event, start_worker=start_worker, retries=retries)
 
 
 @pytest.fixture(autouse=True)

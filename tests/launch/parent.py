@@ -7,6 +7,7 @@ with the exit code.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from erlctl import spec
@@ -14,6 +15,7 @@ from erlctl.events import Assigned, Event, Tick
 from erlctl.launch import display, pool
 from erlctl.launch.launcher import Batch
 from erlctl.launch.plan import plan_runs, prepare
+from erlctl.launch.process import WorkerProcess
 
 if __name__ == "__main__":
     runs_dir = Path(sys.argv[2])
@@ -36,6 +38,7 @@ if __name__ == "__main__":
 
     batch = pool.run_all(
         Batch(plan=plan, runs_dir=runs_dir, jobs=2), on_event,
-        worker_command=(sys.executable, str(Path(__file__).with_name("fakes.py"))),
+        start_worker=partial(
+            WorkerProcess, command=(sys.executable, str(Path(__file__).with_name("fakes.py")))),
     )
     sys.exit(batch.exit_code)

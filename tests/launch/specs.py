@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
+from erlctl.launch.process import WorkerProcess
+
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fakes.py")))
+start_fake = partial(WorkerProcess, command=FAKE_WORKER)
 TWO_PROGRAMS = "sweep: {agent.gamma: [0.9, 0.99]}"
 _SPEC = """
 name: demo

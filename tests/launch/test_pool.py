@@ -13,7 +13,7 @@ from erlctl.events import Assigned, Stopping, Tick
 from erlctl.launch import machine
 from erlctl.launch import pool as pool_module
 from erlctl.launch.process import worker_environment
-from tests.launch.specs import TWO_PROGRAMS
+from tests.launch.specs import TWO_PROGRAMS, start_fake
 
 
 def statuses(result):
@@ -165,14 +165,13 @@ def test_no_worker_is_left_when_the_display_fails(make_batch):
 def test_workers_share_the_cores(make_batch, monkeypatch, jobs, seeds, cores):
     given = []
 
-    class Noting(pool_module.WorkerProcess):
-        def __init__(self, command, cores):
-            given.append(cores)
-            super().__init__(command, cores)
+    def start(cores):
+        given.append(cores)
+        return start_fake(cores)
 
     monkeypatch.setattr(machine, "usable_cores", lambda: 6)
-    monkeypatch.setattr(pool_module, "WorkerProcess", Noting)
-    assert make_batch(seeds=seeds, steps=2).train(jobs=jobs).exit_code == 0
+    batch = make_batch(seeds=seeds, steps=2)
+    assert batch.train(jobs=jobs, start_worker=start).exit_code == 0
     assert given == [cores] * min(jobs, seeds)
 
 

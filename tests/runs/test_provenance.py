@@ -76,3 +76,14 @@ def test_differences_between_attempts_are_sentences(before, now, expected):
 def test_the_command_is_erlctl_however_it_was_started(monkeypatch, name):
     monkeypatch.setattr(sys, "argv", [name, "train", "spec.yaml"])
     assert provenance.command_line() == ["erlctl", "train", "spec.yaml"]
+
+
+@pytest.mark.parametrize(("variables", "job"), [
+    ({}, None),
+    ({"SLURM_JOB_ID": "12"}, "slurm 12"),
+    ({"SLURM_JOB_ID": "15", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}, "slurm 12_3"),
+    ({"SLURM_JOB_ID": "12", "RAY_JOB_ID": "01000000"}, "ray 01000000"),
+    ({"PBS_JOBID": "7[2].host"}, "pbs 7[2].host"),
+])
+def test_a_job_is_named_as_its_cluster_does(variables, job):
+    assert provenance.job(variables) == job

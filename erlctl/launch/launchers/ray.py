@@ -1,0 +1,175 @@
+"""Actors on a Ray cluster; Ray is imported when runs are launched."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import erlctl
+from erlctl.errors import ErlctlError
+from erlctl.events import OnEvent
+from erlctl.fields import NON_NEGATIVE, Options, option
+from erlctl.launch import pool
+from erlctl.launch.launcher import Batch, Launcher
+from erlctl.launch.results import BatchResult
+from erlctl.registry import register
+from erlctl.runs import preflight
+
+_CONNECT_SECONDS = 5.0
+_LOOK_SECONDS = 120.0  # a first task on a node starts a Python there, and perhaps installs packages
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeEnvironment(Options):
+    """What Ray brings to the nodes; see its documentation of runtime environments."""
+
+    working_dir: str | None = option(None, "Folder that is sent and becomes the working directory.")
+    py_modules: tuple[str, ...] = option((), "Folders of packages that are sent.")
+    pip: tuple[str, ...] = option((), "Requirements that are installed.")
+    env_vars: Mapping[str, str] = option(doc="Variables of the environment.", factory=dict)
+
+
+@register("launcher", "ray")
+@dataclass(frozen=True, kw_only=True)
+class Ray(Launcher):
+    """Actors on a Ray cluster, each with the cores of one run."""
+
+    address: str = option("auto", "Cluster, HOST:PORT; auto is the one of this machine, local "
+                                  "starts one here.")
+    sync: bool = option(False, "Nodes share no file system: run directories are copied through "
+                               "Ray, from here and back at every checkpoint.")
+    scratch: str | None = option(None, "Folder on the nodes for the copies under sync; by default "
+                                       "in the system's place for temporary files.")
+    ship: bool = option(False, "Send this erlctl to the nodes instead of using theirs.")
+    runtime_env: RuntimeEnvironment = option(RuntimeEnvironment(), "What else is sent.")
+    max_retries: int = option(3, "How often a run goes on elsewhere after its node was lost.",
+                              domain=NON_NEGATIVE)
+
+    def capacity(self, cores: int | None) -> int:
+        """See `Launcher`."""
+        return max(sum(int(node["Resources"].get("CPU", 0)) // (cores or 1)
+                       for node in _alive(self._connect())), 1)
+
+    def launch(self, batch: Batch, on_event: OnEvent) -> BatchResult:
+        """See `Launcher`.
+
+        Raises:
+            ErlctlError: Ray is not installed, there is no cluster, it has not enough cores, or its
+                nodes lack erlctl or share no runs directory.
+        """
+        batch = replace(batch, cores=batch.cores or 1, runs_dir=batch.runs_dir.absolute())
+        self._refuse_what_needs_other_runs(batch)
+        # Ray prints what it hears of nodes on stdout, which is for data; the pool says it as well.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            ray = self._connect()
+            try:
+                return self._launch(ray, batch, on_event)
+            finally:
+                ray.shutdown()
+
+    def _launch(self, ray: Any, batch: Batch, on_event: OnEvent) -> BatchResult:
+        from erlctl.launch.actors import Actor, RayWorker
+
+        preflight.make_folder(batch.runs_dir)
+        runs_dir = None if self.sync else batch.runs_dir
+        self._check_nodes(ray, batch.cores or 1, runs_dir)
+        folder = None if self.sync else str(Path.cwd())
+
+        def start(cores: int) -> RayWorker:
+            remote = ray.remote(num_cpus=cores, scheduling_strategy="SPREAD")(Actor)
+            return RayWorker(ray, remote.remote(cores, folder, self.scratch), runs_dir)
+
+        return pool.run_all(batch, on_event, start_worker=start, retries=self.max_retries)
+
+    def _connect(self) -> Any:
+        """Return the module, connected; the second time it is there already."""
+        # Actors have no business with graphics cards, and Ray would tell of that on stderr.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            ray = importlib.import_module("ray")
+        except ImportError as error:
+            raise ErlctlError(f"--launcher ray: {error}",
+                              fix="pip install 'erlctl[ray]'") from error
+        if ray.is_initialized():
+            return ray
+        self._knock()
+        try:
+            ray.init(address=self.address, runtime_env=self._runtime_env(), log_to_driver=False,
+                     logging_level="error")
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            from erlctl.launch.actors import first_line
+
+            raise ErlctlError(
+                f"--launcher ray: no cluster at address={self.address}: {first_line(error)}",
+                fix="start one with `ray start --head`, or name one: --launcher-option "
+                    "address=HOST:PORT",
+            ) from error
+        return ray
+
+    def _knock(self) -> None:
+        """Find out in seconds that nobody is there, which takes Ray a minute."""
+        host, _, port = self.address.rpartition("://")[2].rpartition(":")
+        if not (host and port.isdigit()):
+            return
+        try:
+            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise ErlctlError(
+                f"--launcher ray: nobody answers at address={self.address}: {error}",
+                fix="`ray status` on the head node shows whether it runs; its port is 6379 as a "
+                    "rule",
+            ) from error
+
+    def _runtime_env(self) -> dict[str, Any]:
+        given = {name: list(value) if isinstance(value, tuple) else value
+                 for name, value in asdict(self.runtime_env).items() if value}
+        if self.ship:
+            given["py_modules"] = [*given.get("py_modules", ()), str(Path(erlctl.__file__).parent)]
+        return given
+
+    def _refuse_what_needs_other_runs(self, batch: Batch) -> None:
+        for planned in batch.plan:
+            if self.sync and planned.run.training.initial_checkpoint and not planned.is_final:
+                raise ErlctlError(
+                    f"{planned.label}: training.initial_checkpoint is a run of this machine, which "
+                    "the nodes do not see under sync=true",
+                    fix="train these with --launcher local, or on a runs directory that is shared",
+                )
+
+    def _check_nodes(self, ray: Any, cores: int, runs_dir: Path | None) -> None:
+        """Ask every node that can take a run, before anything is started there."""
+        from erlctl.launch.actors import check_place, last_line, look_around, new_token
+
+        nodes = [node for node in _alive(ray) if node["Resources"].get("CPU", 0) >= cores]
+        if not nodes:
+            raise ErlctlError(f"no node of the Ray cluster has {cores} cores",
+                              fix="give runs fewer with --cores, or add nodes")
+        affinity = importlib.import_module("ray.util.scheduling_strategies")
+        look = ray.remote(num_cpus=0, max_retries=0)(look_around)
+        with contextlib.ExitStack() as stack:
+            tokens = [stack.enter_context(new_token(runs_dir)) for _ in nodes]
+            asked = [
+                look.options(scheduling_strategy=affinity.NodeAffinitySchedulingStrategy(
+                    node["NodeID"], soft=False)).remote(runs_dir and str(runs_dir), token)
+                for node, token in zip(nodes, tokens, strict=True)
+            ]
+            for node, token, reference in zip(nodes, tokens, asked, strict=True):
+                try:
+                    place = ray.get(reference, timeout=_LOOK_SECONDS)
+                except ray.exceptions.RayError as error:
+                    raise ErlctlError(
+                        f"erlctl cannot run on {node['NodeManagerHostname']}: {last_line(error)}",
+                        fix="install erlctl there, or send this one: --launcher-option ship=true",
+                    ) from error
+                check_place(place, runs_dir, token)
+
+
+def _alive(ray: Any) -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]

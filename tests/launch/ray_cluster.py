@@ -1,0 +1,45 @@
+"""A Ray cluster of two nodes of one core on this machine, until its standard input ends.
+
+Prints the address. Then for each line read: `kill` ends the second node's raylet at once, `actors`
+prints how many actors there are; each is answered with a line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ray.cluster_utils import Cluster
+
+
+def descendants(pid: str) -> Iterator[str]:
+    """Yield the processes that a process has started, and those that they have started."""
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text(encoding="ascii").split():
+            yield child
+            yield from descendants(child)
+
+
+def is_actor(pid: str) -> bool:
+    """Whether a process is an actor of ours, or a worker that one has started."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return command.startswith(b"ray::Actor") or b"erlctl.launch.worker" in command
+
+
+if __name__ == "__main__":
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    print(cluster.address, flush=True)
+    for line in sys.stdin:
+        if line.strip() == "kill":
+            cluster.remove_node(second, allow_graceful=False)
+            print("killed", flush=True)
+        else:
+            print(sum(map(is_actor, descendants("self"))), flush=True)
+    cluster.shutdown()

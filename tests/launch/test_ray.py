@@ -1,0 +1,330 @@
+"""The Ray launcher without Ray: what is refused, and that the pool goes on elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib
+import re
+import socket
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+import erlctl
+from erlctl import spec
+from erlctl.errors import ErlctlError, SpecError
+from erlctl.events import Message, Started
+from erlctl.launch import actors, launcher
+from erlctl.launch.actors import Place, check_place, look_around, new_token
+from erlctl.launch.launchers.ray import Ray
+from erlctl.launch.plan import plan_runs
+from erlctl.launch.pool import LOST_PATIENCE_SECONDS
+from erlctl.launch.process import WorkerProcess
+from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.runs import lock
+from erlctl.runs.layout import RunPaths
+from tests.cli.helpers import erlctl as command
+from tests.launch.fakes import read_step
+from tests.launch.specs import FAKE_WORKER, start_fake
+
+
+class Elsewhere(WorkerProcess):
+    """A worker whose death counts as that of its node."""
+
+    is_lost = True
+    jobs: ClassVar[list[Job]] = []
+
+    def __init__(self, cores):
+        super().__init__(cores, FAKE_WORKER)
+
+    def train(self, task, job):
+        self.jobs.append(job)
+        super().train(task, job)
+
+
+def test_a_run_whose_node_is_lost_goes_on_elsewhere(make_batch, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:once-kill")
+    monkeypatch.setattr(Elsewhere, "jobs", [])
+    batch = make_batch(seeds=3)
+    result = batch.train(start_worker=Elsewhere, retries=1, fresh=True)
+    assert [entry.status for entry in result.results] == ["complete"] * 3
+    assert result.exit_code == 0
+    said = [event.text for event in batch.events if isinstance(event, Message)]
+    assert said == ["killed by SIGKILL (out of memory?); goes on elsewhere from its last "
+                    "checkpoint"]
+    assert [(job.fresh, job.patience_seconds) for job in Elsewhere.jobs].count((True, 0.0)) == 3
+    assert (False, LOST_PATIENCE_SECONDS) in [
+        (job.fresh, job.patience_seconds) for job in Elsewhere.jobs]
+
+
+def test_a_run_that_is_lost_too_often_fails_alone(make_batch, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
+    batch = make_batch(seeds=3)
+    result = batch.train(start_worker=Elsewhere, retries=2)
+    assert [entry.status for entry in result.results] == ["complete", "failed", "complete"]
+    assert sum(isinstance(event, Message) for event in batch.events) == 2
+
+
+def test_a_run_waits_for_the_process_whose_machine_was_lost(tmp_path):
+    path = tmp_path / ".lock"
+    waiting = Worker(None, None, None, StopRequest())
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock.hold(path))
+        waiting._wait_for(path, time.monotonic() + 0.1)
+        assert lock.is_held(path)
+        threading.Timer(0.5, held.close).start()
+        waiting._wait_for(path, time.monotonic() + 60)
+        assert not lock.is_held(path)
+
+
+def test_importing_the_launchers_does_not_import_ray():
+    importlib.import_module("erlctl.launch.launchers.ray")
+    importlib.import_module("erlctl.launch.actors")
+    assert isinstance(launcher.make("ray"), Ray)
+    assert "ray" not in sys.modules
+
+
+def test_options_of_the_runtime_environment_are_typed():
+    made = launcher.make("ray", ["runtime_env.pip=[gymnasium]", "ship=true", "max_retries=0"])
+    assert made._runtime_env() == {
+        "pip": ["gymnasium"], "py_modules": [str(erlctl.__path__[0])]}
+    with pytest.raises(SpecError, match="max_retries"):
+        launcher.make("ray", ["max_retries=-1"])
+
+
+def test_the_page_about_clusters_names_every_option(repository):
+    page = (repository / "docs" / "clusters.md").read_text(encoding="utf-8")
+    table = page.partition("## Options")[2].partition("## ")[0]
+    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert named == [field.name for field in dataclasses.fields(Ray)]
+
+
+def test_without_ray_one_line_says_how_to_install_it(make_spec, runs_dir, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir)
+    assert result.code == 1
+    assert "fix: pip install 'erlctl[ray]'" in result.err
+    assert not runs_dir.exists()
+
+
+class FakeRay(SimpleNamespace):
+    """As much of Ray as is asked before anything is started."""
+
+    def __init__(self, nodes=()):
+        super().__init__(nodes=lambda: list(nodes), is_initialized=lambda: False,
+                         shutdown=lambda: None)
+
+    def init(self, address, **_):
+        if address == "auto":
+            raise ConnectionError("Could not find any running Ray instance.\nPlease specify ...")
+
+
+@pytest.fixture
+def fake_ray(monkeypatch):
+    def install(*nodes):
+        monkeypatch.setitem(sys.modules, "ray", FakeRay(nodes))
+
+    return install
+
+
+def node(cores, is_alive=True):
+    return {"Alive": is_alive, "Resources": {"CPU": float(cores)}}
+
+
+def test_no_cluster_is_one_line_with_the_mend(make_spec, runs_dir, fake_ray):
+    fake_ray()
+    result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir)
+    assert result.code == 1
+    assert "no cluster at address=auto: Could not find any running Ray instance\n" in result.err
+    assert "fix: start one with `ray start --head`" in result.err
+    assert not runs_dir.exists()
+
+
+def test_an_address_that_nobody_answers_at_is_found_out_at_once(make_spec, runs_dir, fake_ray):
+    fake_ray()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*free.getsockname())
+        result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir,
+                         "--launcher-option", f"address={address}")
+    assert result.code == 1
+    assert f"nobody answers at address={address}" in result.err
+    assert "`ray status`" in result.err
+    assert not runs_dir.exists()
+
+
+def test_there_is_room_for_a_run_on_every_core_of_living_nodes(fake_ray):
+    fake_ray(node(8), node(3), node(64, is_alive=False), {"Alive": True, "Resources": {}})
+    assert Ray(address="local").capacity(None) == 11
+    assert Ray(address="local").capacity(2) == 5
+
+
+def test_a_cluster_without_enough_cores_is_refused(make_spec, runs_dir, fake_ray):
+    fake_ray(node(4), node(2))
+    result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir,
+                     "--launcher-option", "address=local", "--cores", 8)
+    assert result.code == 1
+    assert "no node of the Ray cluster has 8 cores" in result.err
+
+
+def test_initial_weights_of_this_machine_are_refused_under_sync(tmp_path, runs_dir, make_batch):
+    (run,) = make_batch().runs
+    (planned,) = plan_runs([run], runs_dir=runs_dir)
+    text = spec.dump(run).replace("initial_checkpoint: null", "initial_checkpoint: runs/a@best")
+    changed = SimpleNamespace(label=planned.label, is_final=False,
+                              run=spec.parse_run(text.encode(), "here"))
+    with pytest.raises(ErlctlError, match="not see under sync=true"):
+        Ray(sync=True).launch(launcher.Batch(plan=[changed], runs_dir=runs_dir), print)
+
+
+def test_a_node_that_shares_the_runs_directory_is_taken(tmp_path):
+    with new_token(tmp_path) as token:
+        check_place(look_around(str(tmp_path), token), tmp_path, token)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_node_that_shares_no_runs_directory_is_refused_and_keeps_nothing(tmp_path, has_folder):
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.mkdir()
+    if has_folder:
+        theirs.mkdir()
+    refused = pytest.raises(
+        ErlctlError, match=r"is not shared with .*\n  fix: --launcher-option sync")
+    with refused, new_token(mine) as token:
+        check_place(look_around(str(theirs), token), mine, token)
+    assert [path for folder in (mine, theirs) for path in folder.glob("*")] == []
+
+
+def test_a_node_with_another_erlctl_is_refused():
+    with pytest.raises(ErlctlError, match=r"h has erlctl 0\.0\.0, here is .*\n.*ship=true"):
+        check_place(Place(host="h", version="0.0.0"), None, "abc")
+
+
+class Call(SimpleNamespace):
+    """A function or method of which `remote` makes what `get` calls."""
+
+    def options(self, **_):
+        return self
+
+    def remote(self, *arguments):
+        return lambda: self.function(*arguments)
+
+
+class Handle:
+    """An actor in this process, made by the first call, as Ray does."""
+
+    def __init__(self, make):
+        self.make = functools.cache(make)
+
+    def __getattr__(self, name):
+        return Call(function=functools.partial(self.call, name))
+
+    def call(self, name, *arguments):
+        return getattr(self.make(), name)(*arguments)
+
+
+class LocalRay(FakeRay):
+    """Ray whose only node is this process."""
+
+    class exceptions:  # noqa: N801
+        RayError = type("RayError", (Exception,), {})
+        RayTaskError = type("RayTaskError", (Exception,), {})
+
+    def remote(self, **_):
+        def wrap(target):
+            if not isinstance(target, type):
+                return Call(function=target)
+            return SimpleNamespace(
+                remote=lambda *arguments: Handle(lambda: target(*arguments)))
+
+        return wrap
+
+    def get(self, reference, timeout=None):
+        del timeout
+        return reference()
+
+    def kill(self, handle):
+        handle.make()._worker.kill()
+
+
+@pytest.fixture
+def sync(make_batch, monkeypatch, tmp_path):
+    """Return a function that trains fake runs on a node that shares nothing."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setitem(sys.modules, "ray", LocalRay([
+        {"Alive": True, "NodeID": "a", "NodeManagerHostname": "h", "Resources": {"CPU": 2.0}}]))
+    monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", SimpleNamespace(
+        NodeAffinitySchedulingStrategy=lambda *_, **__: None))
+    monkeypatch.setattr(actors, "WorkerProcess", start_fake)
+
+    def train(batch, **options):
+        plan = plan_runs(batch.runs, runs_dir=batch.runs_dir)
+        ray = Ray(address="local", sync=True, scratch=str(tmp_path / "scratch"))
+        result = ray.launch(launcher.Batch(
+            plan=plan, runs_dir=batch.runs_dir, jobs=2, **options), batch.events.append)
+        assert not list((tmp_path / "scratch").iterdir())
+        return [(entry.status, entry.outcome.step) for entry in result.results]
+
+    return train
+
+
+def paths_of(batch):
+    return [RunPaths.of(batch.runs_dir, run) for run in batch.runs]
+
+
+def test_run_directories_come_back_from_a_node_that_shares_nothing(sync, make_batch):
+    batch = make_batch(seeds=3)
+    assert sync(batch) == [("complete", 20)] * 3
+    assert [read_step(paths) for paths in paths_of(batch)] == [20] * 3
+    assert not any(lock.is_held(paths.lock) for paths in paths_of(batch))
+
+
+def test_a_node_goes_on_from_the_run_directory_that_it_is_sent(sync, make_batch):
+    batch = make_batch()
+    (paths,) = paths_of(batch)
+    paths.root.mkdir(parents=True)
+    paths.run_json.write_text('{"status": "interrupted", "step": 7}')
+    assert sync(batch) == [("complete", 20)]
+    assert [event.step for event in batch.events if isinstance(event, Started)] == [7]
+
+
+def test_fresh_moves_the_run_directory_aside_here(sync, make_batch):
+    batch = make_batch()
+    (paths,) = paths_of(batch)
+    paths.root.mkdir(parents=True)
+    paths.run_json.write_text('{"status": "interrupted", "step": 7}')
+    assert sync(batch, fresh=True) == [("complete", 20)]
+    assert [event.step for event in batch.events if isinstance(event, Started)] == [0]
+    assert len(list(paths.root.parent.iterdir())) == 2
+
+
+def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
+    sync, make_batch, monkeypatch
+):
+    batch = make_batch(seeds=2)
+    paths = paths_of(batch)[0]
+    paths.root.mkdir(parents=True)
+    with contextlib.ExitStack() as held:
+        take_up = actors.RayWorker._take_up
+
+        def late(worker, job):
+            if "seed: 0" in job.run and not lock.is_held(paths.lock):
+                held.enter_context(lock.hold(paths.lock))
+            return take_up(worker, job)
+
+        monkeypatch.setattr(actors.RayWorker, "_take_up", late)
+        statuses = [status for status, _ in sync(batch)]
+    assert statuses == ["busy", "complete"]
+
+
+def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch):
+    monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
+    batch = make_batch(seeds=3)
+    assert [status for status, _ in sync(batch)] == ["complete", "failed", "complete"]
