@@ -1,5 +1,5 @@
 # Everything is set up below this folder: .venv (erlctl and its tests), .venv-tools (lint and types),
-# .venv-bench (the peers that `make bench` measures against). `rm -rf` them and start again at will.
+# .venv-bench (the peers that `make bench` measures against), .venv-docs (mkdocs). `rm -rf` them and start again at will.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -13,8 +13,9 @@ ARGS ?=
 VENV := .venv
 TOOLS := .venv-tools
 PEERS := .venv-bench
+DOCS := .venv-docs
 BIN := $(VENV)/bin
-SOURCES := erlctl tests benchmarks
+SOURCES := erlctl tests benchmarks docs
 QUICKSTART := experiments/quickstart.yaml
 
 # Matplotlib would write its font cache to the home directory.
@@ -24,6 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALLED := $(VENV)/.installed
 TOOLS_INSTALLED := $(TOOLS)/.installed
 PEERS_INSTALLED := $(PEERS)/.installed
+DOCS_INSTALLED := $(DOCS)/.installed
 
 .PHONY: help
 help:  ## Show this list
@@ -67,6 +69,11 @@ typecheck: $(TOOLS_INSTALLED)  ## Check types with mypy --strict
 arch: $(TOOLS_INSTALLED)  ## Check who imports whom with import-linter
 	$(TOOLS)/bin/lint-imports
 
+.PHONY: docs
+docs: $(DOCS_INSTALLED)  ## Build the documentation into build/site (no network, once installed)
+	PYTHONPATH=$(CURDIR) NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
+
 .PHONY: cov
 cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they miss
 	$(BIN)/coverage erase
@@ -87,7 +94,7 @@ soak: $(INSTALLED)  ## Kill and resume a run at random moments for MINUTES (defa
 
 .PHONY: clean
 clean:  ## Remove caches, build output and the three environments; runs are kept
-	rm -rf $(VENV) $(TOOLS) $(PEERS) build dist *.egg-info
+	rm -rf $(VENV) $(TOOLS) $(PEERS) $(DOCS) build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -130,6 +137,11 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 $(TOOLS_INSTALLED): constraints-tools.txt
 	$(call make_venv,$(TOOLS))
 	$(TOOLS)/bin/python -m pip install --quiet -r constraints-tools.txt
+	@touch $@
+
+$(DOCS_INSTALLED): docs/requirements.txt
+	$(call make_venv,$(DOCS))
+	$(DOCS)/bin/python -m pip install --quiet -r docs/requirements.txt
 	@touch $@
 
 # Peers are optional: without them `make bench` says so and measures the rest.
