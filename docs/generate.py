@@ -7,6 +7,7 @@ that a page cannot differ from what a user sees in the terminal. Imports nothing
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ def commands() -> str:
         context = click.Context(command, info_name=f"erlctl {name}")
         records = (option.get_help_record(context) for option in command.get_params(context))
         parts += [f"## erlctl {name}", short, _block(command.get_usage(context), "text"),
-                  *_help_text(command.help or ""),
+                  *_help_text(inspect.cleandoc(command.help or "")),
                   _table(("option", "meaning"), [
                       (f"`{names}`", _text(meaning)) for names, meaning in filter(None, records)])]
     return _joined(parts)
@@ -65,10 +66,10 @@ def fields() -> str:
              "a name; *letter* is the papers'."]
     for head, found in heads.items():
         parts += [f"## {head or 'Top level'}", _table(
-            ("field", "of", "type", "default", "domain, unit", "letter", "meaning"),
-            [(f"`{row['path'].rpartition('.')[2]}`", ", ".join(_names(row["of"])),
-              _text(row["type"]), _value(row["default"]), _notes(row), row["letter"] or "",
-              _text(row["meaning"])) for row in found])]
+            ("field", "meaning", "default", "type", "domain, unit", "letter", "of"),
+            [(f"`{row['path'].rpartition('.')[2]}`", _text(row["meaning"]), _value(row["default"]),
+              _text(row["type"]), _notes(row), row["letter"] or "", ", ".join(_names(row["of"])))
+             for row in found])]
     return _joined(parts)
 
 
@@ -88,9 +89,9 @@ def algorithms() -> str:
             parts.append("\n".join(f"- {_text(relation)}" for relation in known["relations"]))
         if own:
             parts.append(_table(
-                ("field", "default", "domain, unit", "letter", "meaning"),
-                [(f"`{field['field']}`", _value(field["default"]), _notes(field),
-                  field["letter"] or "", _text(field["meaning"])) for field in own]))
+                ("field", "meaning", "default", "domain, unit", "letter"),
+                [(f"`{field['field']}`", _text(field["meaning"]), _value(field["default"]),
+                  _notes(field), field["letter"] or "") for field in own]))
     return _joined(parts)
 
 
