@@ -143,7 +143,7 @@ def _spec(
     cls = cast("type[Algorithm]", registry.get("algorithm", algorithm))
     if preset:
         settings = preset.settings[algorithm]
-        about = [f"Settings from: {preset.source}.",
+        about = [f"Settings: {preset.source}.",
                  f"Measured with {algorithm}: {preset.results(algorithm, section.id)}."]
     else:
         settings = presets.fitting(spaces, cls.action_kind)

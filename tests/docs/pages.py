@@ -34,7 +34,7 @@ def blocks(path: Path) -> list[Block]:
 def commands(path: Path) -> list[str]:
     """Return the lines of shell blocks, in order."""
     return [line for block in blocks(path) if block.language == ""
-            for line in block.text.splitlines()]
+            for line in block.text.replace("\\\n", " ").splitlines()]
 
 
 @functools.cache
