@@ -23,12 +23,17 @@ from pathlib import Path
 
 from suites import Row, Suite, suites
 
+from erlctl.tensorflow_setup import settings
+
 HERE = Path(__file__).resolve().parent
 
 
-def environment(cores: int) -> dict[str, str]:
-    """Return the variables that give a program so many cores: TensorFlow, then OpenMP's users."""
-    return os.environ | {
+def environment(row: Row) -> dict[str, str]:
+    """Return the variables that give a program its cores: TensorFlow, then OpenMP's users."""
+    cores = row.work.cores
+    # What erlctl's workers have; peers have their own XLA.
+    ours = {} if row.is_peer else {**settings(os.environ), "TF_USE_LEGACY_KERAS": "1"}
+    return os.environ | ours | {
         "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": str(cores),
         "OMP_NUM_THREADS": str(cores), "MKL_NUM_THREADS": str(cores),
         "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -71,7 +76,7 @@ def run_once(result: Measured, python: str) -> None:
     row = result.row
     done = subprocess.run(
         [python, str(HERE / row.program), row.work.to_json()],
-        env=environment(row.work.cores), capture_output=True, text=True, check=False, timeout=1800,
+        env=environment(row), capture_output=True, text=True, check=False, timeout=1800,
     )
     if done.returncode:
         print(f"{row.name} failed ({row.program}):\n{done.stderr}", file=sys.stderr)

@@ -3,14 +3,19 @@
 import os
 from pathlib import Path
 
-# Read by TensorFlow when it is imported, so set before any test module is.
-os.environ.update(
-    TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1", OMP_NUM_THREADS="1",
-    TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1",
-)
-
 import hypothesis
 import pytest
+
+from erlctl.tensorflow_setup import settings
+
+# Read by TensorFlow when it is imported, so set before any test module is: the bits of a worker.
+os.environ.update(settings(os.environ))
+os.environ.update(CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1")
+
+# Chooses Keras 2 before a test module imports TensorFlow.
+from erlctl.environments.host.packages import revive_numpy_names
+
+revive_numpy_names()  # the oracles step gym's environments themselves
 
 # The same examples on every machine; timing says nothing when TensorFlow compiles on first use.
 hypothesis.settings.register_profile(

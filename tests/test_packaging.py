@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import erlctl
 
@@ -21,14 +24,32 @@ def setup_cfg(repository):
     return parser
 
 
-def requirement_lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
-def pins(path: Path) -> dict[str, str]:
-    entries = requirement_lines(path.read_text(encoding="utf-8"))
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", entry) for entry in entries)
-    return dict(entry.lower().replace("_", "-").split("==") for entry in entries)
+def requirements(path: Path, python: str, system: str = "linux") -> dict[str, Requirement]:
+    """Return what a lock holds for one Python, by canonical name; each at most once."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0",
+                   "sys_platform": system}
+    entries = [Requirement(line.rstrip(" \\")) for line in path.read_text("utf-8").splitlines()
+               if line and line[0] not in "# "]
+    held = [entry for entry in entries if not entry.marker or entry.marker.evaluate(environment)]
+    names = {canonicalize_name(entry.name): entry for entry in held}
+    assert len(names) == len(held)
+    return names
+
+
+def version(requirement: Requirement) -> str:
+    (specifier,) = requirement.specifier
+    assert specifier.operator == "=="
+    return specifier.version
+
+
+def declared(setup_cfg, *extras: str) -> list[Requirement]:
+    text = [setup_cfg["options"]["install_requires"]]
+    text += [setup_cfg["options.extras_require"][extra] for extra in extras]
+    return [Requirement(line) for line in "\n".join(text).splitlines()
+            if line and not line.startswith("#")]
 
 
 def test_version_has_one_place(setup_cfg):
@@ -46,35 +67,63 @@ def test_pyproject_holds_only_what_setup_cfg_cannot(repository):
     assert {table for table in tables if not table.startswith("tool.ruff")} == {"build-system"}
 
 
-def test_constraints_pin_every_dependency_within_its_range(setup_cfg, repository):
-    from packaging.requirements import Requirement
-
-    pinned = pins(repository / "constraints.txt")
-    extras = setup_cfg["options.extras_require"]
-    lines = setup_cfg["options"]["install_requires"].splitlines()
-    for extra in extras:
-        lines += extras[extra].splitlines()
-    for line in filter(None, lines):
-        if line.startswith("#"):
-            continue
-        requirement = Requirement(line)
-        name = requirement.name.lower()
-        assert name in pinned, f"constraints.txt does not pin {name}"
-        assert requirement.specifier.contains(pinned[name]), f"{line} excludes {pinned[name]}"
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_the_lock_pins_every_dependency_within_its_range(setup_cfg, repository, python, system):
+    locked = requirements(repository / "locks" / "erlctl.txt", python, system)
+    for requirement in declared(setup_cfg, "test"):
+        name = canonicalize_name(requirement.name)
+        assert requirement.specifier.contains(version(locked[name])), f"{requirement} is not"
 
 
-@pytest.mark.parametrize("path", ["constraints.txt", "constraints-tools.txt"])
-def test_constraints_are_plain_pins_and_pinned_once(repository, path):
-    entries = requirement_lines((repository / path).read_text(encoding="utf-8"))
-    assert len(pins(repository / path)) == len(entries)
-
-
-def test_shared_pins_of_both_environments_agree(repository):
-    main = pins(repository / "constraints.txt")
-    tools = pins(repository / "constraints-tools.txt")
-    assert {name: tools[name] for name in tools.keys() & main} == {
-        name: main[name] for name in tools.keys() & main
+@pytest.mark.parametrize("python", PYTHONS)
+def test_shared_pins_of_both_environments_agree(repository, python):
+    main, tools = (requirements(repository / "locks" / name, python)
+                   for name in ("erlctl.txt", "tools.txt"))
+    assert {name: tools[name].specifier for name in tools.keys() & main} == {
+        name: main[name].specifier for name in tools.keys() & main
     }
+
+
+def test_every_locked_release_has_hashes(repository):
+    for name in ("erlctl.txt", "tools.txt"):
+        text = (repository / "locks" / name).read_text(encoding="utf-8")
+        for entry in re.split(r"\n(?=\S)", text.strip()):
+            assert "--hash=sha256:" in entry, entry
+
+
+@pytest.fixture(scope="module")
+def uv(tmp_path_factory) -> str:
+    found = shutil.which("uv")
+    if found is None:
+        home = tmp_path_factory.mktemp("uv")
+        venv.create(home, with_pip=True)
+        found = str(home / "bin" / "uv")
+        install = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "uv"]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"uv cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(
+    "extra", ["gymnasium", "envpool", "video", "tune", "ray", "slurm", "cuda", "wandb", "mlflow",
+              "jupyter"])
+def test_an_extra_resolves_beside_the_lock(repository, tmp_path, uv, extra, python):
+    """Resolution only: nothing is downloaded but metadata. "jupyter" is a recipe, no extra."""
+    lock = repository / "locks" / "erlctl.txt"
+    command = [uv, "pip", "compile", "--quiet", "--python-version", python, "--constraint", lock,
+               "--override", lock.with_name("overrides.txt"), "-o", tmp_path / "resolved.txt"]
+    recipe = tmp_path / "recipe.in"
+    recipe.write_text("jupyterlab\npandas\n" if extra == "jupyter" else "")
+    extras = [] if extra == "jupyter" else ["--extra", extra]
+    done = subprocess.run([*command, *extras, repository / "setup.cfg", recipe],
+                          capture_output=True, text=True, check=False)
+    if "Failed to fetch" in done.stderr or "error sending request" in done.stderr:
+        pytest.skip(f"the index is not reachable: {done.stderr.strip().splitlines()[0]}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_folder_of_the_package_is_a_package(repository):

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -75,3 +77,19 @@ def test_local_links_resolve(page):
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", read(page))
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
+
+
+def test_the_algorithm_of_the_readme_trains_as_it_stands(tmp_path, monkeypatch):
+    """The snippet in a plain file, with `--trust`."""
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", read(ROOT / "README.md"), re.M | re.S)
+    (tmp_path / "mine.py").write_text(snippet)
+    (tmp_path / "spec.yaml").write_text(
+        "name: mine\nenvironment: {id: GridWorld}\nagent: {algorithm: soft_gap}\n"
+        "network: {type: linear}\nseeds: 1\n"
+        "training: {steps: 100, learning_starts: 10, batch_size: 4, replay_capacity: 50}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    line = [sys.executable, "-m", "erlctl", "train", "spec.yaml", "--trust", "mine.py"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "complete" in done.stdout

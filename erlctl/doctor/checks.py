@@ -7,10 +7,9 @@ asked of `doctor.probe` in a process of its own.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import re
+import platform
 import shlex
 import shutil
 import subprocess
@@ -20,6 +19,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from erlctl.launch import machine
 from erlctl.launch.process import python_command, worker_environment
@@ -49,41 +51,14 @@ class Check:
     fix: str = ""
 
 
-@dataclass(frozen=True)
-class _Requirement:
-    """A range of versions, low <= version < high, and why it is not wider."""
-
-    distributions: tuple[str, ...]
-    low: tuple[int, ...]
-    high: tuple[int, ...]
-    wanted: str
-    why: str
-
-
-_REQUIREMENTS = (
-    _Requirement(("tensorflow", "tensorflow-cpu"), (2, 15), (2, 16), "tensorflow~=2.15.0",
-                 "the last with Keras 2 inside"),
-    _Requirement(("tf-agents",), (0, 19), (0, 20), "tf-agents==0.19.0", "what erlctl is built on"),
-    _Requirement(("tensorflow-probability",), (0, 23), (0, 24), "tensorflow-probability==0.23.0",
-                 "newer ones need Keras 3"),
-    _Requirement(("keras",), (2, 15), (2, 16), "keras==2.15.0", "Keras 3 breaks tf-agents"),
-    _Requirement(("typing-extensions",), (4, 5, 0), (4, 5, 1), "typing-extensions==4.5.0",
-                 "newer ones break tf-agents' PolicySaver"),
-    _Requirement(("setuptools",), (0,), (81,), "setuptools<81",
-                 "TensorBoard 2.15 needs pkg_resources"),
-    _Requirement(("numpy",), (1, 24), (2,), "numpy<2", "TensorFlow 2.15 is built for NumPy 1"),
-    _Requirement(("protobuf",), (3, 20, 3), (5,), "protobuf<5", "TensorFlow 2.15 needs it"),
-    _Requirement(("gym",), (0, 23), (0, 24), "gym==0.23.0", "tf-agents 0.19 needs its interface"),
-    _Requirement(("tensorboard",), (2, 15), (2, 16), "tensorboard~=2.15.0", "goes with TensorFlow"),
-)
+# Packages whose own demands erlctl's lock overrides: what tf-agents 0.19 pins has no wheels today.
+_OVERRIDDEN = frozenset({"tf-agents"})
 
 
 def examine(runs_dir: Path) -> Iterator[Check]:
     """Yield every check, quick ones first; the last ones import TensorFlow in another process."""
     yield _python()
-    yield from map(_version, _REQUIREMENTS)
-    yield _pkg_resources()
-    yield _legacy_keras(os.environ)
+    yield from map(_version, _requirements("erlctl"))
     yield from _machine(runs_dir)
     yield from _probed(run_probe())
 
@@ -93,43 +68,44 @@ def _pip(*requirements: str) -> str:
 
 
 def _python() -> Check:
-    found = sys.version.split()[0]
-    if (3, 10) <= sys.version_info < (3, 12):
+    found, wanted = platform.python_version(), metadata.metadata("erlctl")["Requires-Python"]
+    if SpecifierSet(wanted).contains(found):
         return Check("python", "ok", found)
-    return Check("python", "problem", f"{found}; TensorFlow 2.15 needs 3.10 or 3.11",
-                 "make install PYTHON=python3.11")
+    return Check("python", "problem", f"{found}; erlctl needs {wanted}",
+                 "make install PYTHON=/path/to/another/python")
 
 
-def _version(requirement: _Requirement) -> Check:
-    name = requirement.distributions[0]
-    for distribution in requirement.distributions:
-        try:
-            found = metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-        numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:3])
-        if requirement.low <= numbers < requirement.high:
-            return Check(name, "ok", found)
-        return Check(name, "problem", f"{found}; {requirement.why}", _pip(requirement.wanted))
-    return Check(name, "problem", "not installed", _pip(requirement.wanted))
+def _requirements(distribution: str) -> list[Requirement]:
+    """Return what a package demands here, without its extras."""
+    demands = map(Requirement, metadata.requires(distribution) or ())
+    return [each for each in demands
+            if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 
-def _pkg_resources() -> Check:
-    if importlib.util.find_spec("pkg_resources") is not None:
-        return Check("pkg_resources", "ok", "importable")
-    return Check("pkg_resources", "problem", "missing; TensorBoard 2.15 imports it",
-                 _pip("setuptools<81"))
+def _version(requirement: Requirement) -> Check:
+    """Check a package that erlctl needs, and what that one needs of the others."""
+    name, wanted = requirement.name, f"{requirement.name}{requirement.specifier}"
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(name, "problem", "not installed", _pip(wanted))
+    if not requirement.specifier.contains(found, prereleases=True):
+        return Check(name, "problem", f"{found}; erlctl needs {requirement.specifier}",
+                     _pip(wanted))
+    for needed in () if name in _OVERRIDDEN else _requirements(name):
+        installed = _installed(needed.name)
+        if not installed or not needed.specifier.contains(installed, prereleases=True):
+            needs = f"{needed.name}{needed.specifier}"
+            return Check(name, "problem", f"{found} needs {needs}; there is "
+                         f"{installed or 'none'}", _pip(needs))
+    return Check(name, "ok", found)
 
 
-def _legacy_keras(environment: Mapping[str, str]) -> Check:
-    value = environment.get("TF_USE_LEGACY_KERAS")
-    if not value or value.lower() in ("0", "false"):
-        return Check("TF_USE_LEGACY_KERAS", "ok", "not set")
-    if importlib.util.find_spec("tf_keras") is None:
-        return Check("TF_USE_LEGACY_KERAS", "problem", f"{value}, but tf_keras is not installed",
-                     "unset TF_USE_LEGACY_KERAS")
-    return Check("TF_USE_LEGACY_KERAS", "warning", f"{value}: tf_keras stands in for Keras 2",
-                 "unset TF_USE_LEGACY_KERAS")
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _machine(runs_dir: Path) -> Iterator[Check]:
@@ -193,18 +169,17 @@ def run_probe(
 
 # Check of the probe -> its name in the report, and what mends it.
 _PROBED: Mapping[str, tuple[str, Callable[[], str]]] = {
-    "xla": ("XLA on this CPU", lambda: "set `training: {compile: graph}` in the spec"),
-    "keras": ("Keras 2 inside TensorFlow", lambda: _pip("keras==2.15.0", "tensorflow~=2.15.0")),
-    "tf_agents": ("tf-agents imports", lambda: _pip("tf-agents==0.19.0",
-                                                    "typing-extensions==4.5.0")),
-    "tensorboard": ("TensorBoard imports", lambda: _pip("tensorboard~=2.15.0", "setuptools<81")),
+    "xla": ("XLA on this machine", lambda: "set `training: {compile: graph}` in the spec"),
+    "device": ("device", lambda: _pip("tensorflow[and-cuda]")),
+    "keras": ("Keras 2 for TensorFlow", lambda: _pip("tf_keras")),
+    "tf_agents": ("tf-agents imports", lambda: _pip("--no-deps", "tf-agents==0.19.0")),
 }
 
 
 def _probed(report: Mapping[str, Any]) -> Iterator[Check]:
     if isinstance(report.get("error"), str):
         yield Check("TensorFlow", "problem", f"the test process {report['error']}",
-                    _pip("--force-reinstall", "tensorflow~=2.15.0"))
+                    _pip("--force-reinstall", "--no-deps", "tensorflow"))
         return
     for key, (name, fix) in _PROBED.items():
         facts = report.get(key, {"error": "not reported"})

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from erlctl.tensorflow_setup import check_keras
+
 
 def _xla() -> dict[str, Any]:
     import tensorflow as tf
@@ -25,15 +27,19 @@ def _xla() -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - started, 2), "tensorflow": tf.__version__}
 
 
-def _keras() -> dict[str, Any]:
+def _device() -> dict[str, Any]:
     import tensorflow as tf
 
-    module = tf.keras.optimizers.Adam.__module__  # resolved late: this is where Keras 3 shows
-    import keras
+    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+            for gpu in tf.config.list_physical_devices("GPU")]
+    return {"version": ", ".join(gpus) or "CPU (TensorFlow sees no GPU)"}
 
-    if not keras.__version__.startswith("2."):
-        raise ImportError(f"Keras {keras.__version__} ({module}) instead of Keras 2")
-    return {"version": keras.__version__}
+
+def _keras() -> dict[str, Any]:
+    import tf_keras
+
+    check_keras()
+    return {"version": tf_keras.__version__}
 
 
 def _tf_agents() -> dict[str, Any]:
@@ -44,16 +50,8 @@ def _tf_agents() -> dict[str, Any]:
     return {"version": tf_agents.__version__}
 
 
-def _tensorboard() -> dict[str, Any]:
-    import tensorboard.default  # imports pkg_resources, where it fails
-    import tensorboard.version
-
-    tensorboard.default.get_plugins()
-    return {"version": tensorboard.version.VERSION}
-
-
 CHECKS: dict[str, Callable[[], dict[str, Any]]] = {
-    "xla": _xla, "keras": _keras, "tf_agents": _tf_agents, "tensorboard": _tensorboard,
+    "xla": _xla, "device": _device, "keras": _keras, "tf_agents": _tf_agents,
 }
 
 

@@ -21,7 +21,7 @@ from erlctl.errors import EnvironmentFault
 from erlctl.events import Sent, StopReason
 from erlctl.launch.queue import Task
 from erlctl.launch.worker import Job
-from erlctl.tensorflow_setup import SETTINGS
+from erlctl.tensorflow_setup import settings
 
 # Operations of one update that may run beside each other at most; two were measured.
 _MAX_BESIDE = 4
@@ -48,7 +48,7 @@ def worker_environment(cores: int = 1) -> dict[str, str]:
             one thread, so that the numbers do not depend on the count.
     """
     beside = str(max(1, min(cores, _MAX_BESIDE)))
-    environment = {**os.environ, **SETTINGS, "TF_NUM_INTEROP_THREADS": beside}
+    environment = {**os.environ, **settings(os.environ), "TF_NUM_INTEROP_THREADS": beside}
     root = str(Path(erlctl.__file__).resolve().parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         inherited = os.environ.get("PYTHONPATH")

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network as network_lib
 from tf_agents.networks import sequential
+from tf_agents.specs import tensor_spec
 
 from erlctl.errors import ErlctlError
 from erlctl.fields import Options
@@ -82,6 +83,20 @@ def _scale(observation: tf.TypeSpec) -> float:
     return 1.0 / 255.0 if observation.dtype == tf.uint8 and maximum > 1 else 1.0
 
 
+def samplable(observation: Any) -> Any:
+    """Return the spec with an entry of its bounds for each of the observation's.
+
+    TF-Agents draws from it to make the weights and adds one to a scalar maximum in the spec's own
+    dtype, where NumPy 2 wraps 255 to 0.
+    """
+    if observation.dtype != tf.uint8 or not hasattr(observation, "maximum"):
+        return observation
+    low, high = (np.broadcast_to(bound, observation.shape)
+                 for bound in (observation.minimum, observation.maximum))
+    return tensor_spec.BoundedTensorSpec(
+        observation.shape, observation.dtype, low, high, name=observation.name)
+
+
 def body(options: Any, observation: tf.TypeSpec, *, xla: bool) -> Layers:
     """Return the layers from an observation [B, ...] to features [B, F].
 
@@ -115,7 +130,7 @@ def value_network(
     else:
         head = tf.keras.layers.Dense(num_outputs, kernel_initializer=head_initializer())
     layers = [*body(options, observation, xla=xla), head]
-    return sequential.Sequential(layers, input_spec=observation, name=name)
+    return sequential.Sequential(layers, input_spec=samplable(observation), name=name)
 
 
 def state_action_network(

@@ -10,7 +10,7 @@ from tf_agents.networks import network as network_lib
 
 from erlctl.fields import Options
 from erlctl.maths.quantiles import cos_pi
-from erlctl.networks.build import body, head_initializer, hidden_initializer
+from erlctl.networks.build import body, head_initializer, hidden_initializer, samplable
 
 
 class QuantileNetwork(network_lib.Network):
@@ -42,7 +42,7 @@ class QuantileNetwork(network_lib.Network):
         xla: bool,
         name: str = "QuantileNetwork",
     ) -> None:
-        super().__init__(input_tensor_spec, state_spec=(), name=name)
+        super().__init__(samplable(input_tensor_spec), state_spec=(), name=name)
         self._num_policy_quantiles = num_policy_quantiles
         self._embedding_size = embedding_size
         layers = body(options, input_tensor_spec, xla=xla)

@@ -14,8 +14,8 @@ from erlctl.doctor import checks
 from tests.cli.helpers import erlctl
 
 HEALTHY = {
-    "xla": {"seconds": 0.1}, "keras": {"version": "2.15.0"}, "tf_agents": {"version": "0.19.0"},
-    "tensorboard": {"version": "2.15.2"},
+    "xla": {"seconds": 0.1}, "device": {"version": "CPU"}, "keras": {"version": "2.21.0"},
+    "tf_agents": {"version": "0.19.0"},
 }
 
 
@@ -41,13 +41,12 @@ def test_this_installation_has_no_problem(runs_dir):
 @pytest.mark.parametrize(
     ("distribution", "version", "fix"),
     [
-        ("typing-extensions", "4.16.0", "'typing-extensions==4.5.0'"),
-        ("setuptools", "81.0.0", "'setuptools<81'"),
-        ("keras", "3.4.1", "keras==2.15.0"),
-        ("numpy", "2.1.0", "'numpy<2'"),
+        ("tensorflow", "2.15.1", "'tensorflow<2.22,>=2.20'"),
+        ("tf_keras", "2.15.0", "'tf_keras<2.22,>=2.20'"),
+        ("setuptools", "82.0.0", "'setuptools<81'"),
         ("gym", "0.26.2", "gym==0.23.0"),
         ("tf-agents", "0.17.0", "tf-agents==0.19.0"),
-        ("protobuf", "5.28.0", "'protobuf<5'"),
+        ("tensorflow-probability", "0.25.0", "tensorflow-probability"),
     ],
 )
 def test_a_wrong_version_is_a_problem_with_its_command(
@@ -72,14 +71,19 @@ def test_a_missing_package_is_a_problem(runs_dir, monkeypatch):
     assert report_of(runs_dir)["tf-agents"]["found"] == "not installed"
 
 
-def test_legacy_keras_without_its_package_is_a_problem(runs_dir, monkeypatch):
-    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    assert report_of(runs_dir)["TF_USE_LEGACY_KERAS"]["fix"] == "unset TF_USE_LEGACY_KERAS"
+def test_what_a_package_needs_of_another_is_checked(runs_dir, monkeypatch):
+    real = metadata.version
+    monkeypatch.setattr(
+        checks.metadata, "version", lambda name: "1.0" if name == "protobuf" else real(name))
+    line = report_of(runs_dir)["tensorflow"]
+    assert line["status"] == "problem"
+    assert "needs protobuf" in line["found"]
+    assert "protobuf" in line["fix"]
 
 
-def test_missing_pkg_resources_is_a_problem(runs_dir, monkeypatch):
-    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None)
-    assert report_of(runs_dir)["pkg_resources"]["status"] == "problem"
+def test_a_python_that_is_too_new_is_a_problem(runs_dir, monkeypatch):
+    monkeypatch.setattr(checks.platform, "python_version", lambda: "3.14.0")
+    assert "3.14.0; erlctl needs" in report_of(runs_dir)["python"]["found"]
 
 
 @pytest.mark.parametrize(("free", "status"), [(10**8, "problem"), (10**9, "warning"),
@@ -103,7 +107,7 @@ def test_a_runs_directory_that_cannot_be_written_is_a_problem(runs_dir, monkeypa
 
 def test_what_the_probe_finds_is_reported(runs_dir, probe):
     probe["xla"] = {"error": "InternalError: no compiler"}
-    line = report_of(runs_dir)["XLA on this CPU"]
+    line = report_of(runs_dir)["XLA on this machine"]
     assert (line["status"], line["found"]) == ("problem", "InternalError: no compiler")
     assert "compile: graph" in line["fix"]
 

@@ -69,7 +69,7 @@ def program(trained):
 
 
 def test_it_compiles_with_xla_and_its_updates_are_finite(trained):
-    assert trained.program.is_xla
+    assert trained.program.run.training.compile == "xla"
     assert trained.chunk.step == STEPS
     assert trained.chunk.updates == STEPS - 20
     assert trained.chunk.diverged_at is None
@@ -143,7 +143,7 @@ def test_the_exported_policy_acts_like_the_greedy_one(program, tmp_path):
             weight.assign(rng.standard_normal(weight.shape) * (weight.shape.rank > 1))
     program.export_policy(str(tmp_path / "policy"))
     loaded = tf.saved_model.load(str(tmp_path / "policy"))
-    spec = program._time_step_spec.observation
+    spec = program.agent.time_step_spec.observation
     observation = tf.constant(
         np.random.default_rng(0).standard_normal((256, *spec.shape)), tf.float32
     )

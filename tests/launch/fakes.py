@@ -39,6 +39,9 @@ class FakeProgram:
     def start(self, seed: int) -> None:
         """Nothing to do."""
 
+    def close(self) -> None:
+        """Nothing to free."""
+
 
 def execute(
     run: spec.RunSpec, runs_dir: Path, *, program_for: Any, should_stop: Any, fresh: bool,

@@ -14,7 +14,7 @@ from erlctl import spec
 from erlctl.errors import SpecChangedError
 from erlctl.events import StopReason
 from erlctl.experiment import resolve
-from erlctl.options.policies import Greedy
+from erlctl.options.policies import EpsilonGreedy
 from erlctl.runs import fsck, spec_file, store
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
@@ -133,11 +133,8 @@ def test_what_would_change_the_past_is_refused(go, aligned, section, values, rea
 
 
 def test_another_policy_of_evaluation_is_refused_with_the_reason(go, make_run):
-    from erlctl import registry
-
-    name = next(n for n in registry.all_of("policy") if n != Greedy.registered_name)
     go(make_run())
-    other = with_(make_run(), "evaluation", policy=registry.get("policy", name)())
+    other = with_(make_run(), "evaluation", policy=EpsilonGreedy())
     with pytest.raises(SpecChangedError, match="would be of two policies"):
         go(other)
 

@@ -10,7 +10,7 @@ import pytest
 
 from erlctl import spec
 from erlctl.errors import EnvironmentFault, ErlctlError
-from erlctl.events import StopReason
+from erlctl.events import Message, StopReason
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.runs.tables import read_table
@@ -36,7 +36,7 @@ def train(run, runs_dir, **kwargs):
     outcome = execute(
         run, runs_dir, program_for=make_program, on_event=events.append, **kwargs
     )
-    return outcome, RunPaths.of(runs_dir, run), [e["text"] for e in events if "text" in e]
+    return outcome, RunPaths.of(runs_dir, run), [e.text for e in events if isinstance(e, Message)]
 
 
 def test_a_faulty_environment_fails_the_run_with_a_checkpoint_of_its_last_good_step(runs_dir):

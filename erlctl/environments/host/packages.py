@@ -10,12 +10,21 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from erlctl.environments import registry
 from erlctl.environments.host import backends
 from erlctl.errors import ErlctlError, UnknownNameError
 from erlctl.spec.schema import Backend
 
 _MAX_NAMED = 20
+
+
+def revive_numpy_names() -> None:
+    """Give NumPy 2 back the two names that gym 0.23 and its environments still use."""
+    for name, kept in (("float_", np.float64), ("bool8", np.bool_)):
+        if not hasattr(np, name):
+            setattr(np, name, kept)
 
 
 def load(backend: str) -> Any:
@@ -25,6 +34,8 @@ def load(backend: str) -> Any:
         ErlctlError: It is not installed; names the command that does it.
     """
     backends.require(backend)
+    if backend == "gym":
+        revive_numpy_names()
     # Gym says on every import that it is no longer maintained.
     with contextlib.redirect_stderr(io.StringIO()):
         return importlib.import_module(backend)
