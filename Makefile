@@ -1,5 +1,6 @@
 # Everything is set up below this folder: .venv (erlctl and its tests), .venv-tools (lint and types),
-# .venv-bench (the peers that `make bench` measures against), .venv-lock and .venv-uv (uv). `rm -rf` them and start again at will.
+# .venv-bench (the peers that `make bench` measures against), .venv-docs (mkdocs), .venv-lock and .venv-uv (uv). `rm -rf` them
+# and start again at will.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -14,11 +15,12 @@ ARGS ?=
 VENV ?= .venv
 TOOLS := .venv-tools
 PEERS := .venv-bench
+DOCS := .venv-docs
 LOCKER := .venv-lock/bin/uv
 UPGRADE ?= --upgrade
 LOCK = $(LOCKER) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header $(UPGRADE)
 BIN := $(VENV)/bin
-SOURCES := erlctl tests benchmarks
+SOURCES := erlctl tests benchmarks docs
 QUICKSTART := experiments/quickstart.yaml
 
 # Matplotlib would write its font cache to the home directory.
@@ -28,6 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALLED := $(VENV)/.installed
 TOOLS_INSTALLED := $(TOOLS)/.installed
 PEERS_INSTALLED := $(PEERS)/.installed
+DOCS_INSTALLED := $(DOCS)/.installed
 
 .PHONY: help
 help:  ## Show this list
@@ -76,6 +79,11 @@ typecheck: $(TOOLS_INSTALLED)  ## Check types with mypy --strict
 .PHONY: arch
 arch: $(TOOLS_INSTALLED)  ## Check who imports whom with import-linter
 	$(TOOLS)/bin/lint-imports
+
+.PHONY: docs
+docs: $(DOCS_INSTALLED)  ## Build the documentation into build/site (no network, once installed)
+	PYTHONPATH=$(CURDIR) NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 .PHONY: cov
 cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they miss
@@ -165,6 +173,11 @@ $(INSTALLED): setup.cfg pyproject.toml locks/erlctl.txt
 $(TOOLS_INSTALLED): locks/tools.txt
 	$(call make_venv,$(TOOLS))
 	$(TOOLS)/bin/python -m pip install --quiet --no-deps --require-hashes -r locks/tools.txt
+	@touch $@
+
+$(DOCS_INSTALLED): docs/requirements.txt
+	$(call make_venv,$(DOCS))
+	$(DOCS)/bin/python -m pip install --quiet -r docs/requirements.txt
 	@touch $@
 
 $(LOCKER):

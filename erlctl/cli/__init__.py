@@ -21,6 +21,7 @@ from erlctl.errors import ErlctlError, nearest
 # Name -> short help; `erlctl/cli/<name>.py` holds the command. The texts stand here so that
 # `erlctl --help` imports nothing.
 COMMANDS: Mapping[str, str] = MappingProxyType({
+    "new": "Write a commented spec for an environment and an algorithm.",
     "train": "Train every run of a spec; the same line again resumes.",
     "eval": "Evaluate the policy of finished or running runs.",
     "tune": "Search a space of settings; the same line again goes on.",
