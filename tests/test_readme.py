@@ -81,7 +81,8 @@ def test_local_links_resolve(page):
 
 def test_the_algorithm_of_the_readme_trains_as_it_stands(tmp_path, monkeypatch):
     """The snippet in a plain file, with `--trust`."""
-    (snippet,) = re.findall(r"^```python\n(.*?)^```", read(ROOT / "README.md"), re.M | re.S)
+    blocks = re.findall(r"^```python\n(.*?)^```", read(ROOT / "README.md"), re.M | re.S)
+    (snippet,) = [block for block in blocks if "@register" in block]
     (tmp_path / "mine.py").write_text(snippet)
     (tmp_path / "spec.yaml").write_text(
         "name: mine\nenvironment: {id: GridWorld}\nagent: {algorithm: soft_gap}\n"
