@@ -161,7 +161,7 @@ def test_oracles_know_nothing_of_the_package():
 
 def test_every_test_module_mirrors_the_package():
     """tests/<folder> exists only for a folder of the package or a kind of test."""
-    kinds = {"oracles", "contract", "e2e", "__pycache__", "golden"}
+    kinds = {"oracles", "contract", "docs", "__pycache__", "golden"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
     package = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     assert folders <= package | kinds

@@ -24,7 +24,9 @@ from erlctl.spec.schema import NAME, Backend, EnvironmentSection
 
 _STDOUT = "-"
 _MAX_NAMED = 2
-_FIRST_CHOICE = {"discrete": "munchausen_dqn", "continuous": "sac"}
+_FIRST_CHOICE = {
+    "discrete": "munchausen_dqn", "continuous": "sac", "multi_discrete": "factorial_dpp",
+}
 # What only host environments have.
 _HOST_FIELDS = ("environment.wrappers", "environment.vectorise", "environment.step_timeout")
 

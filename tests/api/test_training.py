@@ -23,7 +23,7 @@ from erlctl.events import Evaluated, Finished, Outcome, RunResult, Started, Tick
 from erlctl.experiment import load_all
 from erlctl.launch import pool
 from tests.cli.helpers import erlctl as command
-from tests.launch.specs import FAKE_WORKER
+from tests.launch.specs import start_fake
 
 DICT = {
     "name": "api",
@@ -100,7 +100,7 @@ def test_callbacks_are_the_same_from_python_and_from_the_command(tmp_path):
 @pytest.fixture
 def fake_workers(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_COMPILATIONS", str(tmp_path / "compilations"))
-    monkeypatch.setitem(pool.run_all.__kwdefaults__, "worker_command", FAKE_WORKER)
+    monkeypatch.setitem(pool.run_all.__kwdefaults__, "start_worker", start_fake)
 
 
 def test_a_dictionary_means_what_the_same_file_means(tmp_path):

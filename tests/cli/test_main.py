@@ -55,7 +55,7 @@ def test_the_version_is_shown():
 
 @pytest.mark.parametrize(("args", "words"), [
     (("trian",), "no such command 'trian'; did you mean 'train'?"),
-    (("xyzzy",), "no such command 'xyzzy'; known: train, eval"),
+    (("xyzzy",), "no such command 'xyzzy'; known: new, train"),
     (("validate",), "Missing argument 'SPEC...'"),
     (("validate", "x", "--sed", "3"), "--sed"),
     (("validate", "x", "--format", "xml"), "'xml' is not one of 'table', 'json'"),

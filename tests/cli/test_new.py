@@ -66,7 +66,8 @@ def test_every_compiled_environment_gets_an_algorithm_that_fits(name):
 def test_every_algorithm_gets_a_spec(algorithm):
     kind = registry.get("algorithm", algorithm).action_kind
     made = run_of(written(
-        "--env", "Pendulum-v1" if kind == "continuous" else "Chain", "--algorithm", algorithm))
+        "--env", {"continuous": "Pendulum-v1", "multi_discrete": "Reacher"}.get(kind, "Chain"),
+        "--algorithm", algorithm))
     assert made.agent.registered_name == algorithm
 
 

@@ -17,8 +17,8 @@ from tests.tuning.conftest import SPACE, SPEC, Fake
 def spec_file(tmp_path, runs_dir, monkeypatch):
     """Return a spec with a search; runs are written in place of training."""
     fake = Fake(runs_dir)
-    monkeypatch.setattr(command, "train_batch",
-                        lambda _, batch: fake([planned.run for planned in batch.plan]))
+    monkeypatch.setattr(command.submit, "launch",
+                        lambda _, batch, *__: fake([planned.run for planned in batch.plan]))
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC + SPACE)
     return path
@@ -60,8 +60,8 @@ def test_training_the_best_spec_leaves_word_of_the_tuning(spec_file, runs_dir, t
     best = tmp_path / "best.yaml"
     best.write_text(erlctl("tune", spec_file, "--runs-dir", runs_dir).out)
     fake = Fake(runs_dir)
-    monkeypatch.setattr(train, "train_batch",
-                        lambda _, batch: fake([planned.run for planned in batch.plan]))
+    monkeypatch.setattr(train.submit, "launch",
+                        lambda _, batch, *__: fake([planned.run for planned in batch.plan]))
     assert erlctl("train", best, "--runs-dir", runs_dir).code == 0
     told = erlctl("compare", runs_dir / "found-best").out
     assert "tuning: munchausen_dqn 12 trials." in told

@@ -130,11 +130,12 @@ def test_a_value_is_read_as_declared(text, field, value):
     ("policy: greedy", "s:1:9: policy: expected a mapping `key: value`, got the text 'greedy'; "
      "write {type: greedy}"),
     ("policy: {type: greddy}", "s:1:16: policy.type: unknown policy 'greddy'; "
-     "did you mean 'greedy'? known: boltzmann, epsilon_boltzmann, epsilon_greedy, greedy"),
+     "did you mean 'greedy'? known: boltzmann, epsilon_boltzmann, epsilon_greedy, "
+     "epsilon_sparsemax, greedy, sparsemax"),
     ("policy: {type: 3}", "s:1:16: policy.type: expected the name of one policy, "
      "got the number 3; put it in quotes: \"3\""),
     ("policy: {type: greedy, epsilon: 0.1}", "s:1:24: policy.epsilon: 'epsilon' is a field of "
-     "epsilon_boltzmann, epsilon_greedy, not of greedy; fields of greedy: none"),
+     "epsilon_boltzmann, epsilon_greedy, epsilon_sparsemax, not of greedy; fields of greedy: none"),
     ("conut: 3", "s:1:1: conut: unknown key 'conut'; did you mean 'count'? known: count, extra, "
      "flag, inner, letter, maybe, moving, policy, rate, sizes, text"),
     ("learning_rate: 3", "s:1:1: learning_rate: unknown key 'learning_rate'; it belongs to "
