@@ -95,7 +95,7 @@ cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they
 .PHONY: lock
 lock: $(LOCKER)  ## Resolve every dependency anew into locks/ (UPGRADE= keeps what still fits)
 	$(LOCK) setup.cfg --extra test --extra tune --extra slurm --override locks/overrides.txt -o locks/erlctl.txt
-	$(LOCK) locks/tools.in -c locks/erlctl.txt -o locks/tools.txt
+	$(LOCK) locks/tools.in -o locks/tools.txt
 
 .PHONY: outdated
 outdated: $(INSTALLED)  ## List what is behind the newest releases, and what the pins of others hold back

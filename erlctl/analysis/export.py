@@ -43,7 +43,7 @@ def to_stable_baselines3(runs: Sequence[Run], folder: Path) -> list[Path]:
         _make(target)
         arrays = _rectangular(run.table(EVALUATION))
         if arrays:
-            np.savez(target / "evaluations.npz", **arrays)
+            np.savez(target / "evaluations.npz", **dict[str, Any](arrays))
         _write_monitor(run, target / "0.monitor.csv")
         settings = target / environment
         settings.mkdir()

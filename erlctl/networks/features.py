@@ -213,7 +213,7 @@ def hadamard(x: tf.Tensor) -> tf.Tensor:
 
 
 def _hadamard_matrix(size: int) -> np.ndarray:
-    matrix = np.ones((1, 1), np.float32)
+    matrix: np.ndarray = np.ones((1, 1), np.float32)
     while len(matrix) < size:
         matrix = np.kron(np.array([[1, 1], [1, -1]], np.float32), matrix)
     return matrix

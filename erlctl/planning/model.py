@@ -150,7 +150,7 @@ def evaluate(model: Model, policy: Array) -> Array:
 
 def solve(model: Model) -> Solution:
     """Return the optimal values by policy iteration, which ends at an exact linear solution."""
-    q = np.zeros(model.shape)
+    q: np.ndarray = np.zeros(model.shape)
     for _ in range(_WARM_SWEEPS):
         q = model.backup(q.max(-1))
     while True:

@@ -21,7 +21,7 @@ def write(folder: Path, state: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: The disk is full or fails.
     """
-    np.savez(folder / _FILE, **state)
+    np.savez(folder / _FILE, **dict[str, Any](state))
 
 
 def read(folder: Path, name: str, target: np.ndarray) -> Any:

@@ -259,7 +259,7 @@ def _names(pairs: Sequence[Couple], named: Mapping[str, str]) -> tuple[list[str]
 
 def _spread(num_runs: int) -> Floats:
     """Small vertical offsets so that equal runs do not hide each other; always the same."""
-    return 0.22 + 0.08 * ((np.arange(num_runs) % 3) - 1)
+    return np.asarray(0.22 + 0.08 * ((np.arange(num_runs) % 3) - 1), np.float64)
 
 
 def _variants(blocks: Sequence[Block]) -> list[str]:
