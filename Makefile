@@ -95,7 +95,8 @@ cov: $(INSTALLED)  ## Run the quick tests and report the lines and branches they
 .PHONY: lock
 lock: $(LOCKER)  ## Resolve every dependency anew into locks/ (UPGRADE= keeps what still fits)
 	$(LOCK) setup.cfg --extra test --extra tune --extra slurm --override locks/overrides.txt -o locks/erlctl.txt
-	$(LOCK) locks/tools.in -o locks/tools.txt
+	sed '/^numpy==/,/[^\\]$$/d' locks/erlctl.txt > .venv-lock/shared.txt  # NumPy: see locks/tools.in
+	$(LOCK) locks/tools.in -c .venv-lock/shared.txt -o locks/tools.txt
 
 .PHONY: outdated
 outdated: $(INSTALLED)  ## List what is behind the newest releases, and what the pins of others hold back

@@ -80,8 +80,10 @@ def test_the_lock_pins_every_dependency_within_its_range(setup_cfg, repository, 
 def test_shared_pins_of_both_environments_agree(repository, python):
     main, tools = (requirements(repository / "locks" / name, python)
                    for name in ("erlctl.txt", "tools.txt"))
-    assert {name: tools[name].specifier for name in tools.keys() & main} == {
-        name: main[name].specifier for name in tools.keys() & main
+    # mypy reads the NumPy whose types are written for the oldest Python.
+    shared = (tools.keys() & main.keys()) - {"numpy"}
+    assert {name: tools[name].specifier for name in shared} == {
+        name: main[name].specifier for name in shared
     }
 
 

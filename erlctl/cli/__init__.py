@@ -57,6 +57,7 @@ Exit codes:
 # A pipe whose reader has left, as SIGPIPE; a terminal that was closed, as SIGHUP.
 _CODES_WITHOUT_READER = MappingProxyType({errno.EPIPE: 141, errno.EIO: 129})
 _OUTPUTS = (1, 2)
+_HELP_NAMES = ["-h", "--help"]
 _COMPLETE_VARIABLE = "_ERLCTL_COMPLETE"
 
 
@@ -75,6 +76,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"erlctl.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
+        # The group's, in every context: click keeps the first help option that a command was given.
+        command.context_settings.setdefault("help_option_names", _HELP_NAMES)
         return command
 
     def resolve_command(
@@ -97,7 +100,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": _HELP_NAMES}
 )
 @click.version_option(__version__, prog_name="erlctl", message="%(prog)s %(version)s")
 @quiet_option
