@@ -43,7 +43,8 @@ def commands() -> str:
     for name, short in COMMANDS.items():
         command = group.get_command(click.Context(group), name)
         assert command is not None
-        context = click.Context(command, info_name=f"erlctl {name}")
+        context = click.Context(
+            command, info_name=f"erlctl {name}", help_option_names=["-h", "--help"])
         records = (option.get_help_record(context) for option in command.get_params(context))
         parts += [f"## erlctl {name}", short, _block(command.get_usage(context), "text"),
                   *_help_text(inspect.cleandoc(command.help or "")),

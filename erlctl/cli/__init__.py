@@ -76,8 +76,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"erlctl.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
-        # The group's, in every context: click keeps the first help option that a command was given.
-        command.context_settings.setdefault("help_option_names", _HELP_NAMES)
+        # click keeps the first help option that a command was given, in whatever context.
+        command.get_help_option(click.Context(command, help_option_names=_HELP_NAMES))
         return command
 
     def resolve_command(
