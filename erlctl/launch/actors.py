@@ -213,8 +213,9 @@ class Actor:
         mine = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
         self._held.enter_context(lock.hold(mine / ".lock"))
         for other in Path(parent).glob(f"{_SCRATCH_PREFIX}*"):
-            # A process that is about to lock its folder has not yet made the file.
-            if (other / ".lock").exists() and not lock.is_held(other / ".lock"):
+            # What stands in the file is written by who has locked it: not yet, by a process that is
+            # about to.
+            if lock.read_holder(other / ".lock") and not lock.is_held(other / ".lock"):
                 shutil.rmtree(other, ignore_errors=True)
         return mine
 

@@ -221,7 +221,13 @@ class Handle:
     """An actor in this process, made by the first call, as Ray does."""
 
     def __init__(self, make):
-        self.make = functools.cache(make)
+        self._make, self._guard, self._made = make, threading.Lock(), []
+
+    def make(self):
+        with self._guard:  # the thread that talks to it and the pool that kills it
+            if not self._made:
+                self._made.append(self._make())
+        return self._made[0]
 
     def __getattr__(self, name):
         return Call(function=functools.partial(self.call, name))
@@ -264,12 +270,12 @@ def sync(make_batch, monkeypatch, tmp_path):
         NodeAffinitySchedulingStrategy=lambda *_, **__: None))
     monkeypatch.setattr(actors, "WorkerProcess", start_fake)
 
-    def train(batch, **options):
+    def train(batch, left=(), **options):
         plan = plan_runs(batch.runs, runs_dir=batch.runs_dir)
         ray = Ray(address="local", sync=True, scratch=str(tmp_path / "scratch"))
         result = ray.launch(launcher.Batch(
             plan=plan, runs_dir=batch.runs_dir, jobs=2, **options), batch.events.append)
-        assert not list((tmp_path / "scratch").iterdir())
+        assert list((tmp_path / "scratch").iterdir()) == list(left)
         return [(entry.status, entry.outcome.step) for entry in result.results]
 
     return train
@@ -328,3 +334,13 @@ def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, mon
     monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
     batch = make_batch(seeds=3)
     assert [status for status, _ in sync(batch)] == ["complete", "failed", "complete"]
+
+
+def test_a_scratch_folder_is_removed_only_when_its_process_is_dead(sync, make_batch, tmp_path):
+    about_to_lock, dead = (tmp_path / "scratch" / f"erlctl-ray-{name}" for name in "ab")
+    for folder in (about_to_lock, dead):
+        folder.mkdir()
+        (folder / ".lock").touch()
+    with lock.hold(dead / ".lock"):
+        pass
+    assert sync(make_batch(), left=[about_to_lock]) == [("complete", 20)]
