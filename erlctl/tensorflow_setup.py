@@ -7,8 +7,13 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from erlctl.errors import ErlctlError
+
+Device = Literal["cpu", "gpu"]
+DEVICES: tuple[Device, ...] = ("cpu", "gpu")
+_DEVICE = "_ERLCTL_DEVICE"  # of a worker's environment: the device that was asked for
 
 # One thread for each operation: a pool of them makes small programs four times slower.
 SETTINGS = {
@@ -56,23 +61,38 @@ def check_keras() -> None:
         )
 
 
-def select_device(device: str) -> dict[str, str]:
+def select_device(device: Device, gpu: str | None = None) -> dict[str, str]:
     """Return what a worker's environment must say for it to train on a device.
 
     Args:
-        device: "cpu", "gpu" (what TensorFlow sees first), or "gpu:N" (that one alone).
+        device: Which kind.
+        gpu: The only GPU that it may use, as CUDA names it; None leaves that to the environment.
+    """
+    if device == "cpu":
+        return {_DEVICE: device, "CUDA_VISIBLE_DEVICES": "-1"}
+    only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+    # Without growth the first worker would take all memory of the GPU.
+    return {_DEVICE: device, "TF_FORCE_GPU_ALLOW_GROWTH": "true", **only}
+
+
+def selected_device() -> str:
+    """Return the device that this process was started for."""
+    return os.environ.get(_DEVICE, "cpu")
+
+
+def check_device() -> None:
+    """Refuse to train on the CPU where a GPU was asked for.
 
     Raises:
-        ErlctlError: It is none of these.
+        ErlctlError: TensorFlow has no GPU in this process.
     """
-    kind, _, index = device.partition(":")
-    if device == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": "-1"}
-    if kind != "gpu" or (index and not index.isdecimal()) or device.endswith(":"):
-        raise ErlctlError(f"there is no device {device!r}", fix="cpu, gpu, or gpu:0, gpu:1, ...")
-    # Without growth the first worker would take all memory of the GPU.
-    return {"TF_FORCE_GPU_ALLOW_GROWTH": "true"} | (
-        {"CUDA_VISIBLE_DEVICES": index} if index else {})
+    if selected_device() == "gpu" \
+            and not importlib.import_module("tensorflow").config.list_physical_devices("GPU"):
+        raise ErlctlError(
+            "TensorFlow sees no GPU in this process",
+            fix="install its CUDA libraries with pip install 'erlctl[cuda]' (`erlctl doctor` shows "
+                "the device), or train with --device cpu",
+        )
 
 
 def quieten_tensorflow() -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from erlctl.errors import ErlctlError
-from erlctl.tensorflow_setup import select_device
+from erlctl.tensorflow_setup import check_device, select_device, selected_device
 
 PROGRAM = """
 import sys
@@ -62,15 +62,21 @@ def test_keras_3_that_was_taken_before_is_said_with_the_mend():
 
 @pytest.mark.parametrize(
     ("device", "variables"),
-    [("cpu", {"CUDA_VISIBLE_DEVICES": "-1"}),
-     ("gpu", {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}),
-     ("gpu:2", {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "CUDA_VISIBLE_DEVICES": "2"})],
+    [(("cpu",), {"CUDA_VISIBLE_DEVICES": "-1"}),
+     (("gpu",), {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}),
+     (("gpu", "2"), {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "CUDA_VISIBLE_DEVICES": "2"})],
 )
-def test_a_device_is_a_worker_s_environment(device, variables):
-    assert select_device(device) == variables
+def test_a_device_is_a_worker_s_environment(device, variables, monkeypatch):
+    chosen = select_device(*device)
+    assert variables.items() <= chosen.items()
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    assert selected_device() == device[0]
 
 
-@pytest.mark.parametrize("device", ["", "tpu", "gpu:", "gpu:x", "cpu:1"])
-def test_a_device_that_does_not_exist_is_refused(device):
-    with pytest.raises(ErlctlError, match="there is no device"):
-        select_device(device)
+def test_training_on_a_gpu_that_tensorflow_does_not_see_is_refused(monkeypatch):
+    check_device()
+    for name, value in select_device("gpu").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ErlctlError, match=r"sees no GPU.*\n  fix: .*erlctl\[cuda\]"):
+        check_device()

@@ -24,6 +24,7 @@ from erlctl.runs.provenance import command_line
 from erlctl.spec.canonical import flow_text
 from erlctl.spec.schema import Experiment
 from erlctl.spec.source import InMemory
+from erlctl.tensorflow_setup import DEVICES, Device
 
 if TYPE_CHECKING:
     from erlctl.api.results import Runs
@@ -69,8 +70,9 @@ def train(
     spec: Spec, *, overrides: Mapping[str, Any] | Sequence[str] = (),
     seeds: str | int | None = None, variants: Sequence[str] = (), where: Sequence[str] = (),
     runs_dir: str | os.PathLike[str] = "runs", jobs: int | None = None, cores: int | None = None,
-    fresh: bool = False, fail_fast: bool = False, max_seconds: float | None = None,
-    max_memory: float | None = None, launcher: str | Launcher = "local",
+    device: Device = "cpu", fresh: bool = False, fail_fast: bool = False,
+    max_seconds: float | None = None, max_memory: float | None = None,
+    launcher: str | Launcher = "local",
     launcher_options: Mapping[str, Any] | Sequence[str] = (), callbacks: Sequence[Any] = (),
     trusted: Sequence[str] = (), on_event: OnEvent | None = None, quiet: bool = False,
 ) -> TrainedBatch:
@@ -87,8 +89,9 @@ def train(
         variants: Names or globs; only these.
         where: Texts "agent.gamma=0.95"; only runs whose spec says so.
         runs_dir: Folder that holds the experiments.
-        jobs: Runs at once; None: the number of cores.
+        jobs: Runs at once; None: the number of cores, of GPUs with device "gpu".
         cores: Cores of each run; None: those of the machine divided by the jobs.
+        device: What each run is trained on.
         fresh: Move existing run directories aside and begin again.
         fail_fast: Stop the others after the first failed run.
         max_seconds: Time budget; then checkpoint, exit code 75.
@@ -108,12 +111,15 @@ def train(
 
     Raises:
         SpecError: Every mistake of the spec at once; nothing was started.
+        DomainError: `device` is none, or this is not the main thread.
         ErlctlError: What else `erlctl train` refuses.
     """
     started = time.monotonic()
     if threading.current_thread() is not threading.main_thread():
         raise DomainError("thread", threading.current_thread().name,
                           "the main thread: training takes the process's signals")
+    if device not in DEVICES:
+        raise DomainError("device", device, " or ".join(map(repr, DEVICES)))
     say = _silent if quiet else _say
     registry.load_files([name for name in trusted if registry.is_file(name)])
     experiment = _experiment(spec, _texts(overrides), seeds, trusted)
@@ -130,8 +136,8 @@ def train(
     vouched = [each.module for given, each in zip(callbacks, references, strict=True)
                if not isinstance(given, str)]
     batch = submit.prepare(runs, submit.Wishes(
-        runs_dir=Path(runs_dir), jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
-        max_seconds=max_seconds, max_memory=max_memory, callbacks=references,
+        runs_dir=Path(runs_dir), jobs=jobs, cores=cores, device=device, fresh=fresh,
+        fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, callbacks=references,
         trusted=[*trusted, *vouched], started=started,
     ), launcher, command=command_line(), say=say)
     result = submit.launch(launcher, batch, _display(quiet), on_event)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from erlctl.errors import printable as printable  # noqa: PLC0414 - for all that prints
+from erlctl.tensorflow_setup import DEVICES
 
 if TYPE_CHECKING:
     from erlctl.analysis.load import Loaded
@@ -65,6 +66,8 @@ def launcher_options(command: Command) -> Command:
                      type=click.Path(exists=True, dir_okay=False, path_type=Path),
                      help="YAML file: launcher, then its options.  "
                           "[default: ~/.config/erlctl/launchers.yaml]"),
+        click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True,
+                     help="What each run is trained on; with gpu, one run for each GPU at once."),
         click.option("--launcher-option", "launcher_options", metavar="KEY=VALUE", multiple=True,
                      help="Option of the launcher; repeatable."),
         click.option("--launcher", default="local", show_default=True, envvar="ERLCTL_LAUNCHER",

@@ -22,6 +22,7 @@ from erlctl.launch.launcher import Batch, make
 from erlctl.launch.results import BatchResult
 from erlctl.runs.layout import label_of
 from erlctl.runs.provenance import command_line
+from erlctl.tensorflow_setup import Device
 from erlctl.tuning import record
 
 COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
@@ -33,8 +34,8 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 @options.seeds_option
 @options.runs_dir_option
 @click.option("-j", "--jobs", type=click.IntRange(min=1),
-              help="Runs at once, each in a process of its own.  [default: number of cores, of a "
-                   "cluster: of all nodes]")
+              help="Runs at once, each in a process of its own.  [default: number of cores, with "
+                   "--device gpu of GPUs; of a cluster: of all nodes]")
 @click.option("--fresh", is_flag=True, help="Move existing run directories aside and begin again.")
 @click.option("--fail-fast", is_flag=True, help="Stop the others after the first failed run.")
 @click.option("--cores", type=click.IntRange(min=1),
@@ -66,7 +67,7 @@ COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 def train(
     specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, cores: int | None, fresh: bool, fail_fast: bool, max_seconds: float | None,
-    max_memory: float | None, launcher: str, launcher_options: tuple[str, ...],
+    max_memory: float | None, device: Device, launcher: str, launcher_options: tuple[str, ...],
     launcher_config: Path | None, detach: bool, variants: tuple[str, ...],
     where: tuple[str, ...],
     callbacks: tuple[str, ...], array_index: int | None, dry_run: bool, print_commands: bool,
@@ -104,9 +105,9 @@ def train(
     from erlctl.launch import display
 
     batch = submit.prepare(runs, submit.Wishes(
-        runs_dir=runs_dir, jobs=jobs, cores=cores, fresh=fresh, fail_fast=fail_fast,
-        max_seconds=max_seconds, max_memory=max_memory, callbacks=references, trusted=trusted,
-        detach=detach, started=started,
+        runs_dir=runs_dir, jobs=jobs, cores=cores, device=device, fresh=fresh,
+        fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory,
+        callbacks=references, trusted=trusted, detach=detach, started=started,
     ), chosen, command=command_line(), say=options.info)
     for experiment in experiments:
         record.write_origin(experiment, runs_dir)
@@ -167,7 +168,8 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     context = click.get_current_context()
     given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
              for part in _given(context, parameter)]
-    jobs = context.params["jobs"] or make("local").capacity(context.params["cores"])
+    jobs = context.params["jobs"] or make("local").capacity(
+        context.params["cores"], context.params["device"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
     for experiment in experiments:
         if experiment.source == "<stdin>":

@@ -19,6 +19,7 @@ from erlctl.launch.launcher import Batch, Launcher, make
 from erlctl.launch.results import BatchResult
 from erlctl.runs import lock, preflight
 from erlctl.runs.provenance import command_line
+from erlctl.tensorflow_setup import Device
 
 if TYPE_CHECKING:
     from erlctl.tuning.study import Study
@@ -46,7 +47,7 @@ _COLUMNS = ("variant", "trial", "state", "value", "params", "reason")
 def tune(
     spec_file: str, overrides: tuple[str, ...], seeds: str | None, runs_dir: Path,
     jobs: int | None, cores: int | None, max_seconds: float | None, max_memory: float | None,
-    launcher: str, launcher_options: tuple[str, ...], launcher_config: Path | None,
+    device: Device, launcher: str, launcher_options: tuple[str, ...], launcher_config: Path | None,
     trusted: tuple[str, ...], fmt: str,
 ) -> None:
     """Try settings from the space in SPEC's `search:` section; the same line again goes on.
@@ -78,11 +79,11 @@ def tune(
     _require_optuna()
     chosen = make(launcher, launcher_options, launcher_config)
     trust.require((run.environment for run in experiment.runs), trusted)
-    jobs = jobs or chosen.capacity(cores)
+    jobs = jobs or chosen.capacity(cores, device)
     settings: dict[str, Any] = {
-        "runs_dir": runs_dir, "jobs": jobs, "cores": cores, "max_seconds": max_seconds,
-        "max_memory": max_memory, "trusted": trusted, "command": command_line(),
-        "started": started,
+        "runs_dir": runs_dir, "jobs": jobs, "cores": cores, "device": device,
+        "max_seconds": max_seconds, "max_memory": max_memory, "trusted": trusted,
+        "command": command_line(), "started": started,
     }
     preflight.make_folder(runs_dir / experiment.name)
     with lock.hold(runs_dir / experiment.name / ".tune.lock"):

@@ -154,8 +154,8 @@ def run_probe(
     """Return what `doctor.probe` reports; {"error": why} if its process died of a check."""
     try:
         done = subprocess.run(
-            command, env=worker_environment(), stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", timeout=_PROBE_SECONDS, check=False,
+            command, env=worker_environment(device="gpu"), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, errors="replace", timeout=_PROBE_SECONDS, check=False,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"no answer within {_PROBE_SECONDS:g} s"}

@@ -32,7 +32,8 @@ def _device() -> dict[str, Any]:
 
     gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
             for gpu in tf.config.list_physical_devices("GPU")]
-    return {"version": ", ".join(gpus) or "CPU (TensorFlow sees no GPU)"}
+    others = f"{', '.join(gpus)} with --device gpu" if gpus else "TensorFlow sees no GPU"
+    return {"version": f"CPU ({others})"}
 
 
 def _keras() -> dict[str, Any]:

@@ -33,6 +33,7 @@ from erlctl.launch.worker import Job
 from erlctl.runs import lock
 from erlctl.runs.execute import move_aside
 from erlctl.runs.layout import RunPaths, label_of
+from erlctl.tensorflow_setup import Device
 
 _POLL_SECONDS = 0.5  # a stop request waits for that long at most
 _TOKEN_PREFIX = ".erlctl-token-"
@@ -135,19 +136,22 @@ class Actor:
 
     Args:
         cores: How many it may use.
+        device: What it trains on; Ray lets an actor see the GPU that is its own.
         folder: Working directory of the command, where nodes share it; None: run directories are
             kept in a folder of the node's own and new files are sent.
         scratch: Where that folder is made, None for the system's place.
     """
 
-    def __init__(self, cores: int, folder: str | None, scratch: str | None) -> None:
+    def __init__(
+        self, cores: int, device: Device, folder: str | None, scratch: str | None
+    ) -> None:
         self._held = contextlib.ExitStack()
         self._is_alone, self._scratch_parent = folder is None, scratch
         self._scratch: Path | None = None
         if folder is not None and Path(folder).is_dir():
             os.chdir(folder)  # names in a spec are relative to it
         self._packer: Packer | None = None
-        self._worker = WorkerProcess(cores)
+        self._worker = WorkerProcess(cores, device=device)
         self._open = [self._worker.events_fd, self._worker.stderr_fd]
 
     def look_around(self, folder: str | None, token: str) -> Place:

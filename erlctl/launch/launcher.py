@@ -32,6 +32,7 @@ from erlctl.spec.nodes import MapNode, Where
 from erlctl.spec.overrides import apply, parse_overrides
 from erlctl.spec.parser import parse
 from erlctl.spec.reader import FAILED, Reader
+from erlctl.tensorflow_setup import Device
 
 CONFIG = Path("~/.config/erlctl/launchers.yaml")
 
@@ -45,6 +46,7 @@ class Batch:
         runs_dir: Where the run directories lie.
         jobs: Runs at once, at most.
         cores: Cores of each run; None divides those of the machine among the runs at once.
+        device: What each run is trained on; with "gpu" each has one of them.
         fresh: Whether existing run directories are moved aside first.
         fail_fast: Whether the first failed or diverged run stops the others.
         max_seconds: Time budget from `started`; then every run checkpoints and the batch ends (75).
@@ -60,6 +62,7 @@ class Batch:
     runs_dir: Path
     jobs: int = 1
     cores: int | None = None
+    device: Device = "cpu"
     fresh: bool = False
     fail_fast: bool = False
     max_seconds: float | None = None
@@ -92,15 +95,18 @@ class Launcher(Options, abc.ABC):
 
     can_detach: ClassVar[bool] = False
 
-    def capacity(self, cores: int | None) -> int:
+    def capacity(self, cores: int | None, device: Device = "cpu") -> int:
         """Return how many runs at once there is room for, at least 1.
 
         Args:
             cores: Of each run; None leaves it to the launcher.
+            device: What they are trained on: there is a run for every GPU, if for GPUs.
 
         Raises:
-            ErlctlError: The place where runs are trained cannot be reached.
+            ErlctlError: The place where runs are trained cannot be reached, or has no GPU.
         """
+        if device == "gpu":
+            return len(machine.require_gpus())
         return max(machine.usable_cores() // (cores or 1), 1)
 
     @abc.abstractmethod

@@ -22,7 +22,7 @@ from erlctl.errors import EnvironmentFault
 from erlctl.events import Sent, StopReason
 from erlctl.launch.queue import Task
 from erlctl.launch.worker import Job
-from erlctl.tensorflow_setup import settings
+from erlctl.tensorflow_setup import Device, select_device, settings
 
 # Operations of one update that may run beside each other at most; two were measured.
 _MAX_BESIDE = 4
@@ -40,16 +40,21 @@ def python_command() -> tuple[str, ...]:
 WORKER_COMMAND = (*python_command(), "-m", "erlctl.launch.worker")
 
 
-def worker_environment(cores: int = 1) -> dict[str, str]:
+def worker_environment(
+    cores: int = 1, device: Device = "cpu", gpu: str | None = None
+) -> dict[str, str]:
     """Return the environment of a worker: quiet, this erlctl even from a checkout.
 
     Args:
         cores: How many it may use. In graph mode the branches of an update (online and target
             network, the gradients of a layer) run beside each other on them; each operation keeps
             one thread, so that the numbers do not depend on the count.
+        device: What it trains on.
+        gpu: The GPU that it may use, as CUDA names it; None: those of this process.
     """
     beside = str(max(1, min(cores, _MAX_BESIDE)))
-    environment = {**os.environ, **settings(os.environ), "TF_NUM_INTEROP_THREADS": beside}
+    environment = {**os.environ, **settings(os.environ), **select_device(device, gpu),
+                   "TF_NUM_INTEROP_THREADS": beside}
     root = str(Path(erlctl.__file__).resolve().parents[1])
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         inherited = os.environ.get("PYTHONPATH")
@@ -138,9 +143,14 @@ class WorkerProcess(WorkerEnd):
     Args:
         cores: How many it may use.
         command: How it is started.
+        device: What it trains on.
+        gpu: The GPU that it may use, as CUDA names it; None: those of this process.
     """
 
-    def __init__(self, cores: int, command: Sequence[str] = WORKER_COMMAND) -> None:
+    def __init__(
+        self, cores: int, command: Sequence[str] = WORKER_COMMAND, *, device: Device = "cpu",
+        gpu: str | None = None,
+    ) -> None:
         super().__init__()
         self._said = b""
         self._fault: EnvironmentFault | None = None
@@ -149,7 +159,7 @@ class WorkerProcess(WorkerEnd):
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=worker_environment(cores) | variables, pass_fds=[fd],
+                env=worker_environment(cores, device, gpu) | variables, pass_fds=[fd],
                 start_new_session=True,  # the terminal's Ctrl-C reaches the parent alone
                 bufsize=0,
             )
@@ -168,6 +178,11 @@ class WorkerProcess(WorkerEnd):
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """End it at once; its run is resumable by design."""

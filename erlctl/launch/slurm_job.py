@@ -14,6 +14,7 @@ from erlctl.events import Event, Message, Tick
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.process import worker_environment
 from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.tensorflow_setup import Device
 
 # Slurm sends it before the limit because submitit asks for it.
 _REQUEUE_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -26,10 +27,12 @@ class Work:
     Attributes:
         jobs: Fields of a `worker.Job` for each run, in order.
         cores: Cores that it may use.
+        device: What it trains on; Slurm lets a job see the GPUs that are its own.
     """
 
     jobs: Sequence[Mapping[str, Any]]
     cores: int
+    device: Device = "cpu"
 
 
 def train(work: Work) -> list[str]:
@@ -37,7 +40,8 @@ def train(work: Work) -> list[str]:
 
     A run that is complete already is skipped, so that a requeued job goes on where it was.
     """
-    os.environ.update(worker_environment(work.cores))  # read when TensorFlow is imported
+    # Read when TensorFlow is imported.
+    os.environ.update(worker_environment(work.cores, work.device))
     stop = StopRequest()
     for number in heard_signals():  # submitit's own handlers would leave without a checkpoint
         signal.signal(number, stop.on_signal)

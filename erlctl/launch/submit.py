@@ -15,6 +15,7 @@ from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
 from erlctl.runs import preflight
 from erlctl.spec.schema import RunSpec
+from erlctl.tensorflow_setup import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Wishes:
         runs_dir: Where the run directories lie.
         jobs: Runs at once; None: as many as there are cores for.
         cores: Cores of each run; None: those of the machine divided by the jobs.
+        device: What each run is trained on.
         fresh: Whether existing run directories are moved aside first.
         fail_fast: Whether the first failed run stops the others.
         max_seconds: Time budget from `started`.
@@ -38,6 +40,7 @@ class Wishes:
     runs_dir: Path
     jobs: int | None = None
     cores: int | None = None
+    device: Device = "cpu"
     fresh: bool = False
     fail_fast: bool = False
     max_seconds: float | None = None
@@ -73,10 +76,10 @@ def prepare(
     planned = plan.plan_runs(runs, runs_dir=wishes.runs_dir, fresh=wishes.fresh)
     jobs = wishes.jobs
     if jobs is None and any(not entry.is_final for entry in planned):
-        jobs = launcher.capacity(wishes.cores)
+        jobs = launcher.capacity(wishes.cores, wishes.device)
     return Batch(
         plan=planned, runs_dir=wishes.runs_dir, jobs=jobs or 1,
-        cores=wishes.cores, fresh=wishes.fresh, fail_fast=wishes.fail_fast,
+        cores=wishes.cores, device=wishes.device, fresh=wishes.fresh, fail_fast=wishes.fail_fast,
         max_seconds=wishes.max_seconds, max_memory=wishes.max_memory, trusted=wishes.trusted,
         callbacks=wishes.callbacks, detach=wishes.detach, command=command, started=wishes.started,
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import erlctl
+from erlctl.tensorflow_setup import selected_device
 
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "tf_agents": ("tf-agents",),
             "gym": ("gym",), "numpy": ("numpy",)}
@@ -64,12 +65,13 @@ def _version(distribution: str) -> str | None:
 
 @functools.cache
 def host() -> dict[str, Any]:
-    """Return the machine: its name, processor, cores that this process may use, system."""
+    """Return the machine: its name, processor, cores that this process may use, device, system."""
     return {
         "name": socket.gethostname(),
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
+        "device": selected_device(),
         "platform": platform.platform(),
     }
 

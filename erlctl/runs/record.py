@@ -110,9 +110,9 @@ class RunRecord:
     def _differences(self) -> list[str]:
         if not self.facts["attempts"]:
             return []
-        before = {**self.facts.get("versions", {}), "cpu": self.facts.get("host", {}).get("cpu")}
-        now = {**provenance.versions(), "cpu": provenance.host()["cpu"]}
-        return provenance.differences(before, now)
+        before = {**self.facts.get("host", {}), **self.facts.get("versions", {})}
+        here = {key: provenance.host()[key] for key in ("cpu", "device")}
+        return provenance.differences(before, {**provenance.versions(), **here})
 
     def save(self, *, durable: bool = True, **facts: Any) -> None:
         """Update facts and write the file."""

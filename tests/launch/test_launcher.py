@@ -12,10 +12,12 @@ from erlctl.errors import SpecError, UnknownNameError
 from erlctl.events import Ended, Outcome, StopReason
 from erlctl.fields import option
 from erlctl.launch import launcher, machine
+from erlctl.launch.launchers import local
 from erlctl.launch.launchers.local import Local
 from erlctl.launch.plan import plan_runs, prepare
 from erlctl.runs import lock
 from erlctl.runs.layout import RunPaths
+from tests.cli.helpers import erlctl as command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,38 @@ def elsewhere(monkeypatch, tmp_path):
     registry.all_of("launcher")
     monkeypatch.setitem(registry._entries["launcher"], "elsewhere", Elsewhere)
     return tmp_path / "launchers.yaml"
+
+
+def test_workers_share_the_gpus_evenly(monkeypatch):
+    class FakeWorker:
+        is_alive = True
+
+        def __init__(self, cores, *, device, gpu):
+            self.seen = cores, device, gpu
+
+    monkeypatch.setattr(local, "WorkerProcess", FakeWorker)
+    start = local._OnGpus(["0", "GPU-8a"]).start
+    workers = [start(1) for _ in range(3)]
+    assert [worker.seen for worker in workers] == [
+        (1, "gpu", "0"), (1, "gpu", "GPU-8a"), (1, "gpu", "0")]
+    workers[1].is_alive = False
+    assert start(2).seen == (2, "gpu", "GPU-8a")
+
+
+def test_a_run_on_a_gpu_that_is_not_there_starts_nothing(make_spec, runs_dir, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "gpus", list)
+    for jobs in ([], ["--jobs", 2]):
+        result = command("train", make_spec(), "--device", "gpu", "--runs-dir", runs_dir, *jobs)
+        assert (result.code, result.out) == (1, "")
+        assert "--device gpu: no NVIDIA GPU here (there is no /dev/nvidia0)" in result.err
+        assert "fix: train with --device cpu" in result.err
+    assert not list(runs_dir.rglob("run.json"))
+
+
+def test_gpus_decide_how_many_runs_are_trained_at_once(monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: ["0", "1", "2"])
+    assert Local().capacity(None, "gpu") == 3
 
 
 def test_a_launcher_is_found_by_name_with_its_defaults():

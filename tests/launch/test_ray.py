@@ -165,6 +165,17 @@ def test_there_is_room_for_a_run_on_every_core_of_living_nodes(fake_ray):
     assert Ray(address="local").capacity(2) == 5
 
 
+def test_a_run_on_a_gpu_takes_one(fake_ray, make_spec, runs_dir):
+    with_gpus = {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}}
+    fake_ray(node(8), with_gpus)
+    assert Ray(address="local").capacity(1, "gpu") == 2
+    fake_ray(node(8))
+    result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir,
+                     "--launcher-option", "address=local", "--device", "gpu")
+    assert result.code == 1
+    assert "no node of the Ray cluster has 1 cores and a GPU" in result.err
+
+
 def test_a_cluster_without_enough_cores_is_refused(make_spec, runs_dir, fake_ray):
     fake_ray(node(4), node(2))
     result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir,

@@ -52,6 +52,16 @@ def launch(path, runs_dir, *, detach=False, **options):
     return made.launch(batch, events.append), events
 
 
+def test_gpus_of_slurm_and_the_device_go_together(make_spec, runs_dir):
+    assert slurm.Slurm()._parameters("gpu")["slurm_gres"] == "gpu:1"
+    assert slurm.Slurm(gpus=2)._parameters("gpu")["slurm_gres"] == "gpu:2"
+    assert "slurm_gres" not in slurm.Slurm()._parameters("cpu")
+    result = erlctl("train", make_spec(), "--launcher", "slurm", "--runs-dir", runs_dir,
+                    "--launcher-option", "gpus=1")
+    assert result.code == 1
+    assert "fix: train with --device gpu" in result.err
+
+
 def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -165,7 +175,7 @@ def test_a_job_requeues_itself_only_if_it_came_further(has_trained, tmp_path, mo
     monkeypatch.setattr("erlctl.runs.execute.execute", execute)
     import erlctl.training.factory  # noqa: F401 - TensorFlow's import runs commands of its own
 
-    monkeypatch.setattr(slurm_job, "worker_environment", lambda _: {})
+    monkeypatch.setattr(slurm_job, "worker_environment", lambda *_: {})
     monkeypatch.setattr(slurm_job.subprocess, "run", lambda line, check: asked.append(line))
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")

@@ -20,6 +20,7 @@ from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
 from erlctl.registry import register
 from erlctl.runs import preflight
+from erlctl.tensorflow_setup import Device
 
 _CONNECT_SECONDS = 5.0
 _LOOK_SECONDS = 120.0  # a first task on a node starts a Python there, and perhaps installs packages
@@ -51,10 +52,10 @@ class Ray(Launcher):
     max_retries: int = option(3, "How often a run goes on elsewhere after its node was lost.",
                               domain=NON_NEGATIVE)
 
-    def capacity(self, cores: int | None) -> int:
+    def capacity(self, cores: int | None, device: Device = "cpu") -> int:
         """See `Launcher`."""
-        return max(sum(int(node["Resources"].get("CPU", 0)) // (cores or 1)
-                       for node in _alive(self._connect())), 1)
+        needs = _needs(cores or 1, device)
+        return max(sum(_room(node, needs) for node in _alive(self._connect())), 1)
 
     def launch(self, batch: Batch, on_event: OnEvent) -> BatchResult:
         """See `Launcher`.
@@ -78,18 +79,21 @@ class Ray(Launcher):
 
         preflight.make_folder(batch.runs_dir)
         runs_dir = None if self.sync else batch.runs_dir
-        self._check_nodes(ray, batch.cores or 1, runs_dir)
+        needs = _needs(batch.cores or 1, batch.device)
+        self._check_nodes(ray, needs, runs_dir)
         folder = None if self.sync else str(Path.cwd())
 
         def start(cores: int) -> RayWorker:
-            remote = ray.remote(num_cpus=cores, scheduling_strategy="SPREAD")(Actor)
-            return RayWorker(ray, remote.remote(cores, folder, self.scratch), runs_dir)
+            remote = ray.remote(num_cpus=cores, num_gpus=needs.get("GPU", 0),
+                                scheduling_strategy="SPREAD")(Actor)
+            return RayWorker(
+                ray, remote.remote(cores, batch.device, folder, self.scratch), runs_dir)
 
         return pool.run_all(batch, on_event, start_worker=start, retries=self.max_retries)
 
     def _connect(self) -> Any:
         """Return the module, connected; the second time it is there already."""
-        # Actors have no business with graphics cards, and Ray would tell of that on stderr.
+        # Without --device gpu an actor hides the cards itself; Ray would tell of that on stderr.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
@@ -143,14 +147,16 @@ class Ray(Launcher):
                     fix="train these with --launcher local, or on a runs directory that is shared",
                 )
 
-    def _check_nodes(self, ray: Any, cores: int, runs_dir: Path | None) -> None:
+    def _check_nodes(self, ray: Any, needs: Mapping[str, int], runs_dir: Path | None) -> None:
         """Ask every node that can take a run, before anything is started there."""
         from erlctl.launch.actors import check_place, last_line, look_around, new_token
 
-        nodes = [node for node in _alive(ray) if node["Resources"].get("CPU", 0) >= cores]
+        nodes = [node for node in _alive(ray) if _room(node, needs)]
         if not nodes:
-            raise ErlctlError(f"no node of the Ray cluster has {cores} cores",
-                              fix="give runs fewer with --cores, or add nodes")
+            wanted = f"{needs['CPU']} cores" + (" and a GPU" if "GPU" in needs else "")
+            fix = "train on --device cpu, or add nodes" if "GPU" in needs \
+                else "give runs fewer with --cores, or add nodes"
+            raise ErlctlError(f"no node of the Ray cluster has {wanted}", fix=fix)
         affinity = importlib.import_module("ray.util.scheduling_strategies")
         look = ray.remote(num_cpus=0, max_retries=0)(look_around)
         with contextlib.ExitStack() as stack:
@@ -173,3 +179,13 @@ class Ray(Launcher):
 
 def _alive(ray: Any) -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _needs(cores: int, device: Device) -> dict[str, int]:
+    """Return what a run takes, in Ray's words for resources."""
+    return {"CPU": cores, **({"GPU": 1} if device == "gpu" else {})}
+
+
+def _room(node: Mapping[str, Any], needs: Mapping[str, int]) -> int:
+    """Return how many runs a node can take."""
+    return min(int(node["Resources"].get(name, 0)) // count for name, count in needs.items())

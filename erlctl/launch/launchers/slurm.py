@@ -44,6 +44,7 @@ from erlctl.launch.results import BatchResult
 from erlctl.registry import register
 from erlctl.runs import store
 from erlctl.runs.layout import read_run_json
+from erlctl.tensorflow_setup import Device
 
 FOLDER = ".slurm"
 _ENDED = ("complete", "failed", "diverged")
@@ -60,7 +61,7 @@ class Slurm(Launcher):
     partition: str | None = option(None, "Partition; the cluster's default without.")
     time: int = option(60, "Minutes until a job is signalled, saved and requeued.",
                        domain=AT_LEAST_ONE)
-    gpus: int = option(0, "GPUs of a job.", domain=NON_NEGATIVE)
+    gpus: int = option(0, "GPUs of a job; at least one with --device gpu.", domain=NON_NEGATIVE)
     array_parallelism: int = option(64, "Jobs at once.", domain=AT_LEAST_ONE)
     runs_per_job: int = option(1, "Runs of one program that a job trains one after another.",
                                domain=AT_LEAST_ONE)
@@ -86,7 +87,7 @@ class Slurm(Launcher):
             ErlctlError: submitit or Slurm is missing, or Slurm refuses the options; nothing is
                 submitted then.
         """
-        self._require()
+        self._require(batch.device)
         folder = batch.runs_dir.absolute() / FOLDER
         folder.mkdir(exist_ok=True)
         tally = Tally(batch, on_event)
@@ -110,7 +111,10 @@ class Slurm(Launcher):
         with listening() as listener:
             return self._watch(waiting, open_runs, batch, tally, on_event, listener)
 
-    def _require(self) -> None:
+    def _require(self, device: Device) -> None:
+        if self.gpus and device == "cpu":
+            raise ErlctlError(f"gpus={self.gpus} asks Slurm for what runs on the CPU do not use",
+                              fix="train with --device gpu, or leave gpus out")
         if importlib.util.find_spec("submitit") is None:
             raise ErlctlError("the launcher slurm needs submitit",
                               fix="pip install 'erlctl[slurm]'")
@@ -132,11 +136,11 @@ class Slurm(Launcher):
         groups = list(_groups(missing, self.runs_per_job))
         work = [
             slurm_job.Work(jobs=[asdict(batch.job(planned)) for planned in group],
-                           cores=batch.cores or self.cpus_per_task)
+                           cores=batch.cores or self.cpus_per_task, device=batch.device)
             for group in groups
         ]
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=self.cluster)
-        executor.update_parameters(**self._parameters())
+        executor.update_parameters(**self._parameters(batch.device))
         try:
             submitted = executor.map_array(slurm_job.train, work)
         except (submitit.core.utils.FailedJobError, OSError) as error:
@@ -150,13 +154,14 @@ class Slurm(Launcher):
             on_event(Message(planned.label, f"submitted as job {jobs[planned.label]}"))
         return jobs
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, device: Device) -> dict[str, Any]:
         common = {"timeout_min": self.time, "name": "erlctl"}
         if self.cluster == "local":
             return common
+        gpus = max(self.gpus, int(device == "gpu"))
         options = {
             "partition": self.partition, "qos": self.qos, "account": self.account,
-            "setup": list(self.setup) or None, "gres": f"gpu:{self.gpus}" if self.gpus else None,
+            "setup": list(self.setup) or None, "gres": f"gpu:{gpus}" if gpus else None,
         }
         given = {f"slurm_{key}": value for key, value in options.items() if value is not None}
         memory = {} if self.mem_gb is None else {"mem_gb": self.mem_gb}
