@@ -34,6 +34,7 @@ RUNS = {
     **{f"{name}, {mode}": with_network(name, mode) for name in NETWORKS for mode in
        (("xla", "graph") if "conv" in name else ("graph",))},
 }
+QUICK = {*EVERY_ALGORITHM, "dueling, graph", "conv, xla"}  # the other networks cost 15 s
 BETWEEN = dataclasses.replace(with_network("dueling conv", "xla"), agent=declare("munchausen_ac"))
 
 
@@ -46,7 +47,8 @@ def exported(run, folder):
     return {name: data for name, data in files.items() if name not in NUMBERED}
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUNS])
 def test_a_policy_has_the_same_bytes_whatever_was_built_before(name, tmp_path):
     first = exported(RUNS[name], tmp_path / "first")
     make_program(BETWEEN)
