@@ -34,7 +34,7 @@ RUNS = {
     **{f"{name}, {mode}": with_network(name, mode) for name in NETWORKS for mode in
        (("xla", "graph") if "conv" in name else ("graph",))},
 }
-QUICK = {*EVERY_ALGORITHM, "dueling, graph", "conv, xla"}  # the other networks cost 15 s
+QUICK = {*EVERY_ALGORITHM, "dueling, graph", "conv, xla"}  # of every run; the rest is slow
 BETWEEN = dataclasses.replace(with_network("dueling conv", "xla"), agent=declare("munchausen_ac"))
 
 
