@@ -19,12 +19,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from erlctl import spec
+from erlctl.events import Event, Saved
 from erlctl.tensorflow_setup import quieten_tensorflow
 
 SPEC = """\
@@ -70,9 +70,9 @@ def measure(steps: int, checkpoints: int) -> list[Use]:
     text = SPEC.format(steps=steps, every=max(steps // checkpoints, 1))
     uses: list[Use] = []
 
-    def note(event: Mapping[str, Any]) -> None:
-        if event["event"] == "checkpoint":
-            uses.append(use_at(event["step"]))
+    def note(event: Event) -> None:
+        if isinstance(event, Saved):
+            uses.append(use_at(event.step))
 
     with tempfile.TemporaryDirectory(prefix="erlctl-flat-") as folder:
         path = Path(folder) / "flat.yaml"
@@ -80,7 +80,7 @@ def measure(steps: int, checkpoints: int) -> list[Use]:
         (run,) = spec.load(path).runs
         outcome = execute(run, Path(folder) / "runs", program_for=make_program, on_event=note)
     if outcome.status != "complete":
-        raise SystemExit(f"{outcome.status}: {outcome.reason}")
+        raise SystemExit(f"{outcome.status}: {outcome.message}")
     return uses
 
 

@@ -15,7 +15,7 @@ from erlctl.agents.base import (
     LOSSES,
     Agent,
     AgentContext,
-    Learner,
+    Descent,
     Observation,
     TargetPair,
     split_mask,
@@ -51,20 +51,20 @@ class ActorCriticAgent(Agent):
         actor.create_variables()
         self._actor = actor
         self._log_temperature = tf.Variable(math.log(algorithm.temperature), dtype=tf.float32)
-        learners = [
-            Learner(
+        descents = [
+            Descent(
                 "loss", "critic_optimizer", context.make_optimizer(),
                 [weight for critic in critics for weight in critic.trainable_weights],
                 self._critic_loss,
             ),
-            Learner(
+            Descent(
                 "actor_loss", "actor_optimizer",
                 context.make_optimizer(algorithm.actor_learning_rate),
                 actor.trainable_weights, self._actor_loss,
             ),
         ]
         if has_temperature_learner:
-            learners.append(Learner(
+            descents.append(Descent(
                 "temperature_loss", "temperature_optimizer",
                 context.make_optimizer(algorithm.temperature_learning_rate),
                 [self._log_temperature], self._temperature_loss,
@@ -73,7 +73,7 @@ class ActorCriticAgent(Agent):
             context,
             networks={"critic_1": critics[0], "critic_2": critics[1], "weights/actor": actor},
             targets={f"target_critic_{i}": pair for i, pair in enumerate(pairs, start=1)},
-            learners=learners,
+            descents=descents,
             extra_state={"temperature": [self._log_temperature]},
         )
 

@@ -1,4 +1,4 @@
-"""The one base of all agents: learners and target pairs, from which all the rest follows.
+"""The one base of all agents: descents and target pairs, from which all the rest follows.
 
 A family says which networks there are, which losses train them and which networks have target
 copies; training, `start`, state, clipping, synchronisation and the names of losses are here.
@@ -99,7 +99,7 @@ class AgentContext:
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class Descent:
     """One descent of an update: which weights follow which loss.
 
     Attributes:
@@ -133,9 +133,9 @@ class TargetPair(NamedTuple):
 
 
 class Agent(tf_agent.TFAgent):
-    """A TF-Agents agent made of learners and target pairs.
+    """A TF-Agents agent made of descents and target pairs.
 
-    An update is one step of each learner, in order, on the same batch; then the target networks
+    An update is one step of each descent, in order, on the same batch; then the target networks
     are synchronised where it is time. A family calls this constructor with its parts and gives
     the losses, `preferences` and `_figures`.
 
@@ -144,12 +144,12 @@ class Agent(tf_agent.TFAgent):
         networks: Name of the state group -> network with variables; what acting reads is called
             "weights/...". `start` draws their weights in this order.
         targets: Name of the state group of the copy -> pair.
-        learners: In the order of their steps.
+        descents: In the order of their steps.
         extra_state: Further groups of variables.
 
     Attributes:
         algorithm: Declaration.
-        learners: The learners.
+        descents: The descents.
         loss_names: Names of the logged losses, "loss" first.
         diagnostic_names: Names of what `diagnostics` returns.
     """
@@ -164,19 +164,19 @@ class Agent(tf_agent.TFAgent):
         *,
         networks: Mapping[str, network_lib.Network],
         targets: Mapping[str, TargetPair],
-        learners: Sequence[Learner],
+        descents: Sequence[Descent],
         extra_state: Mapping[str, Sequence[tf.Variable]] | None = None,
     ) -> None:
         tf.Module.__init__(self)
         self.algorithm = context.algorithm
-        self.learners = tuple(learners)
+        self.descents = tuple(descents)
         # Update order need not be the order of the logs' columns.
         self.loss_names = tuple(
-            sorted((learner.loss_name for learner in learners), key=lambda name: name != "loss")
+            sorted((descent.loss_name for descent in descents), key=lambda name: name != "loss")
         )
         self.diagnostic_names = (*self.figure_names, "gradient_norm")
-        for learner in learners:
-            learner.optimizer.build(learner.weights)
+        for descent in descents:
+            descent.optimizer.build(descent.weights)
         self._networks, self._targets = dict(networks), dict(targets)
         self._extra_state = dict(extra_state or {})
         self._adaptive = _landmark_layers(networks.values())
@@ -250,7 +250,7 @@ class Agent(tf_agent.TFAgent):
         return {
             **{name: network.variables for name, network in self._networks.items()},
             **{name: pair.target.variables for name, pair in self._targets.items()},
-            **{each.optimizer_name: each.optimizer.variables for each in self.learners},
+            **{each.optimizer_name: each.optimizer.variables for each in self.descents},
             **self._extra_state,
             "counters": [self.train_step_counter, *self._update_target.variables],
         }
@@ -261,10 +261,10 @@ class Agent(tf_agent.TFAgent):
 
     def diagnostics(self, transition: trajectory.Transition) -> dict[str, tf.Tensor]:
         """Return scalars about a batch, by `diagnostic_names`; nothing that is learned moves."""
-        learner = next(each for each in self.learners if each.loss_name == "loss")
+        descent = next(each for each in self.descents if each.loss_name == "loss")
         with unmoved(self._generator):
             batch = self._prepare(transition)
-            _, gradients = _loss_and_gradients(learner, batch)
+            _, gradients = _loss_and_gradients(descent, batch)
             return {
                 **self._figures(batch),
                 "gradient_norm": tf.linalg.global_norm([g for g in gradients if g is not None]),
@@ -296,7 +296,7 @@ class Agent(tf_agent.TFAgent):
     def _train(self, experience: trajectory.Transition, weights: Any = None) -> tf_agent.LossInfo:
         assert weights is None, "importance weights are not supported"
         batch = self._prepare(experience)
-        infos = {each.loss_name: self._descend(each, batch) for each in self.learners}
+        infos = {each.loss_name: self._descend(each, batch) for each in self.descents}
         self.train_step_counter.assign_add(1)
         self._update_target()
         return tf_agent.LossInfo(infos["loss"].loss, infos)
@@ -306,15 +306,15 @@ class Agent(tf_agent.TFAgent):
     ) -> tf_agent.LossInfo:
         del weights, training
         batch = self._prepare(experience)
-        infos = {each.loss_name: each.loss(batch) for each in self.learners}
+        infos = {each.loss_name: each.loss(batch) for each in self.descents}
         return tf_agent.LossInfo(infos["loss"].loss, infos)
 
-    def _descend(self, learner: Learner, batch: Any) -> tf_agent.LossInfo:
-        info, gradients = _loss_and_gradients(learner, batch)
-        pairs = list(zip(gradients, learner.weights, strict=True))
+    def _descend(self, descent: Descent, batch: Any) -> tf_agent.LossInfo:
+        info, gradients = _loss_and_gradients(descent, batch)
+        pairs = list(zip(gradients, descent.weights, strict=True))
         if self.algorithm.gradient_clip_norm is not None:
             pairs = eager_utils.clip_gradient_norms(pairs, self.algorithm.gradient_clip_norm)
-        learner.optimizer.apply_gradients(pairs)
+        descent.optimizer.apply_gradients(pairs)
         return info
 
 
@@ -363,9 +363,9 @@ def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Nystroem]:
 
 
 def _loss_and_gradients(
-    learner: Learner, batch: Any
+    descent: Descent, batch: Any
 ) -> tuple[tf_agent.LossInfo, Sequence[tf.Tensor | None]]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(learner.weights)
-        info = learner.loss(batch)
-    return info, tape.gradient(info.loss, learner.weights)
+        tape.watch(descent.weights)
+        info = descent.loss(batch)
+    return info, tape.gradient(info.loss, descent.weights)

@@ -12,7 +12,7 @@ from erlctl.agents.base import (
     LOSSES,
     Agent,
     AgentContext,
-    Learner,
+    Descent,
     Observation,
     TargetPair,
     both_values,
@@ -65,13 +65,13 @@ class CompanionAgent(Agent):
             context,
             networks={"weights/q": q.online, "weights/companion": companion.online},
             targets={"target_q": q, "target_companion": companion},
-            learners=[
-                Learner(
+            descents=[
+                Descent(
                     "companion_loss", "companion_optimizer",
                     context.make_optimizer(algorithm.companion_learning_rate),
                     companion.online.trainable_weights, self._companion_loss,
                 ),
-                Learner(
+                Descent(
                     "loss", "optimizer", context.make_optimizer(),
                     q.online.trainable_weights, self._q_loss,
                 ),

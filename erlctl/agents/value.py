@@ -12,7 +12,7 @@ from tf_agents.trajectories import trajectory
 from erlctl.agents.base import (
     Agent,
     AgentContext,
-    Learner,
+    Descent,
     Observation,
     TargetPair,
     both_values,
@@ -44,7 +44,7 @@ class ValueAgent(Agent):
             context,
             networks={"weights/q": self._q_network},
             targets={"target_q": pair},
-            learners=[Learner(
+            descents=[Descent(
                 "loss", "optimizer", context.make_optimizer(),
                 self._q_network.trainable_weights, self._q_loss,
             )],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 import sys
@@ -20,8 +21,10 @@ from erlctl.experiment import load_all
 from erlctl.launch import launcher as launchers
 from erlctl.launch import submit
 from erlctl.launch.launcher import Launcher
+from erlctl.runs import initial
 from erlctl.runs.provenance import command_line
 from erlctl.spec.canonical import flow_text
+from erlctl.spec.load import Check
 from erlctl.spec.schema import Experiment
 from erlctl.spec.source import InMemory
 from erlctl.tensorflow_setup import DEVICES, Device
@@ -79,7 +82,8 @@ def train(
     """Train every run of a spec; the same call again resumes. Exactly what `erlctl train` does.
 
     Runs are trained in processes of their own; interrupting the kernel (Ctrl-C) writes checkpoints.
-    To be called in the main thread, which takes the signals.
+    To be called in the main thread, which takes the signals. Only the variables of the environment
+    that stand for options (ERLCTL_RUNS_DIR and others) are not read.
 
     Args:
         spec: A spec file, a dictionary of the same form, or an experiment of
@@ -122,20 +126,22 @@ def train(
         raise DomainError("device", device, " or ".join(map(repr, DEVICES)))
     say = _silent if quiet else _say
     registry.load_files([name for name in trusted if registry.is_file(name)])
-    experiment = _experiment(spec, _texts(overrides), seeds, trusted)
+    experiment = _experiment(
+        spec, _texts(overrides), seeds, trusted,
+        functools.partial(initial.problems, runs_dir=Path(runs_dir), fresh=fresh))
     for warning in experiment.warnings:
         say(f"{experiment.source}: warning: {warning}")
-    runs = list(experiment.runs)
     if variants or where:
         from erlctl.analysis.selection import Selection
 
-        runs = Selection.parse(variants, where).of_specs(runs)
+        runs = Selection.parse(variants, where).of_specs(experiment.runs)
+        experiment = dataclasses.replace(experiment, runs=tuple(runs))
     if isinstance(launcher, str):
         launcher = launchers.make(launcher, _texts(launcher_options))
     references = [Reference.of(each) for each in callbacks]
     vouched = [each.module for given, each in zip(callbacks, references, strict=True)
                if not isinstance(given, str)]
-    batch = submit.prepare(runs, submit.Wishes(
+    batch = submit.prepare([experiment], submit.Wishes(
         runs_dir=Path(runs_dir), jobs=jobs, cores=cores, device=device, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory, callbacks=references,
         trusted=[*trusted, *vouched], started=started,
@@ -146,7 +152,8 @@ def train(
 
 
 def _experiment(
-    spec: Spec, overrides: Sequence[str], seeds: str | int | None, trusted: Sequence[str]
+    spec: Spec, overrides: Sequence[str], seeds: str | int | None, trusted: Sequence[str],
+    check_run: Check,
 ) -> Experiment:
     if isinstance(spec, Experiment):
         if overrides or seeds is not None:
@@ -155,7 +162,7 @@ def _experiment(
         return spec
     source = InMemory(DICT, yaml_text(spec)) if isinstance(spec, Mapping) else os.fspath(spec)
     text = None if seeds is None else str(seeds)
-    (experiment,) = load_all([source], overrides, text, trusted)
+    (experiment,) = load_all([source], overrides, text, trusted, check_run)
     return experiment
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,14 +17,13 @@ from erlctl import spec
 from erlctl.callbacks.reference import Reference
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
-from erlctl.errors import Problem, SpecError
 from erlctl.launch import machine, plan, submit
 from erlctl.launch.launcher import Batch, make
 from erlctl.launch.results import BatchResult
+from erlctl.runs import initial
 from erlctl.runs.layout import label_of
 from erlctl.runs.provenance import command_line
 from erlctl.tensorflow_setup import Device
-from erlctl.tuning import record
 
 COLUMNS = ("run", "status", "step", "steps", "evaluation_return", "seconds")
 
@@ -89,8 +89,9 @@ def train(
       erlctl train sweep.yaml --array-index $SLURM_ARRAY_TASK_ID --max-seconds 3500
     """
     started = time.monotonic()
-    experiments = _selected(load(specs, overrides, seeds, trusted), variants, where)
-    _refuse_searches(experiments)
+    begins = partial(initial.problems, runs_dir=runs_dir, fresh=fresh)
+    experiments = _selected(load(specs, overrides, seeds, trusted, begins), variants, where)
+    submit.refuse_searches(experiments)
     chosen = make(launcher, launcher_options, launcher_config)
     if detach and not chosen.can_detach:
         raise click.UsageError(f"--detach: the launcher {launcher} trains only while it is watched")
@@ -98,19 +99,18 @@ def train(
     if print_commands:
         _print_commands(experiments)
         return
-    runs = _chosen([run for experiment in experiments for run in experiment.runs], array_index)
+    experiments = _chosen(experiments, array_index)
     if dry_run:
+        runs = [run for experiment in experiments for run in experiment.runs]
         _show_plan(plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh), fmt)
         return
     from erlctl.launch import display
 
-    batch = submit.prepare(runs, submit.Wishes(
+    batch = submit.prepare(experiments, submit.Wishes(
         runs_dir=runs_dir, jobs=jobs, cores=cores, device=device, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory,
         callbacks=references, trusted=trusted, detach=detach, started=started,
     ), chosen, command=command_line(), say=options.info)
-    for experiment in experiments:
-        record.write_origin(experiment, runs_dir)
     result = submit.launch(chosen, batch, display.for_stream)
     _report(result, batch, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
@@ -134,25 +134,20 @@ def _selected(
     ]
 
 
-def _refuse_searches(experiments: Sequence[spec.Experiment]) -> None:
-    problems = [
-        Problem(experiment.source, 0, 0, "search",
-                f"this spec has a search section: run erlctl tune {experiment.source}")
-        for experiment in experiments if experiment.search is not None
-    ]
-    if problems:
-        raise SpecError(problems)
-
-
-def _chosen(runs: Sequence[spec.RunSpec], array_index: int | None) -> list[spec.RunSpec]:
+def _chosen(
+    experiments: Sequence[spec.Experiment], array_index: int | None
+) -> Sequence[spec.Experiment]:
+    """Return the experiments, or of one of them the run that `--array-index` counts to."""
     if array_index is None:
-        return list(runs)
+        return experiments
+    runs = [(experiment, run) for experiment in experiments for run in experiment.runs]
     if array_index >= len(runs):
         raise click.BadParameter(
             f"{array_index} is too large: there are {len(runs)} runs, 0 to {len(runs) - 1}",
             param_hint="--array-index",
         )
-    return [runs[array_index]]
+    experiment, run = runs[array_index]
+    return [replace(experiment, runs=(run,))]
 
 
 # What the printed lines replace: their own run, one process each, no printing.

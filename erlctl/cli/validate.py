@@ -7,6 +7,7 @@ import click
 from erlctl import spec
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
+from erlctl.runs import initial
 
 _COLUMNS = ["source", "name", "variant", "seed", "environment", "backend", "steps"]
 
@@ -28,7 +29,7 @@ def validate(specs: tuple[str, ...], overrides: tuple[str, ...], seeds: str | No
     Example:
       erlctl validate experiments/quickstart.yaml --set agent.gamma=0.95
     """
-    rows = [row for experiment in load(specs, overrides, seeds, trusted)
+    rows = [row for experiment in load(specs, overrides, seeds, trusted, initial.problems)
             for row in _rows(experiment)]
     options.echo_rows(rows, _COLUMNS, fmt)
     options.info(f"{len(rows)} run{'s' if len(rows) != 1 else ''}, no problems")

@@ -18,6 +18,7 @@ from erlctl.environments.space import Spaces
 from erlctl.errors import ErlctlError, Problem, SpecError, UnknownNameError
 from erlctl.experiment import fit, trust
 from erlctl.experiment.resolve import read_keywords, resolve
+from erlctl.spec.load import Check
 from erlctl.spec.schema import EnvironmentSection, RunSpec
 from erlctl.spec.source import InMemory
 
@@ -26,7 +27,7 @@ _Answers = Mapping[str, Spaces | str]
 
 def load_all(
     paths: Sequence[str], overrides: Sequence[str] = (), seeds: str | None = None,
-    trusted: Sequence[str] = (),
+    trusted: Sequence[str] = (), check_run: Check | None = None,
 ) -> list[spec.Experiment]:
     """Return the experiment of each file, its runs resolved, with warnings.
 
@@ -36,6 +37,8 @@ def load_all(
         seeds: Text of `--seeds`, for every file.
         trusted: Modules that may be imported; an environment of any other is not looked at, which
             becomes a warning.
+        check_run: What the command wants of a run besides: yields problems of it, resolved and
+            named, as (dotted path, message).
 
     Raises:
         SpecError: Every mistake of every file, sorted by position.
@@ -44,7 +47,7 @@ def load_all(
     problems: list[Problem] = []
     for path in paths:
         try:
-            drafts.append(spec.Draft(path, overrides, seeds))
+            drafts.append(spec.Draft(path, overrides, seeds, resolve=resolve))
         except SpecError as error:
             problems.extend(error.problems)
     answers = _ask_host(drafts, trusted)
@@ -52,6 +55,8 @@ def load_all(
     for draft in drafts:
         draft.check("environment", lambda section: _environment_problems(section, answers))
         draft.check("", lambda run: fit.misfits(run, spaces_of(run.environment, answers)))
+        if check_run is not None:
+            draft.check_runs(check_run)
         try:
             experiments.append(_finished(draft, answers))
         except SpecError as error:
@@ -106,7 +111,7 @@ def spaces_of(section: EnvironmentSection, answers: _Answers | None = None) -> S
 
 
 def _finished(draft: spec.Draft, answers: _Answers) -> spec.Experiment:
-    experiment = draft.finish(resolve)
+    experiment = draft.finish()
     texts = dict.fromkeys(experiment.warnings)
     for read in draft.read():
         run = cast(RunSpec, read)

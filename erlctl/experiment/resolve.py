@@ -27,8 +27,8 @@ def resolve(run: RunSpec) -> RunSpec:
     backend = backends.resolve(section)
     kwargs = section.kwargs
     if backend == "compiled" and backends.is_compiled(section.id):
-        keywords, _ = read_keywords(section)
-        if keywords is not None:
+        keywords, problems = read_keywords(section)
+        if keywords is not None and not problems:
             kwargs = {name: getattr(keywords, name) for name in kwargs}
     section = dataclasses.replace(section, backend=backend, kwargs=kwargs)
     run = dataclasses.replace(run, environment=section)
@@ -44,8 +44,8 @@ def read_keywords(
     """Return a compiled environment's keyword arguments, or what is wrong with them.
 
     Returns:
-        The arguments, those that are not given by default (None: some are wrong), and for each that
-        is wrong its path and a message.
+        The arguments, those that are not given by default (None: some cannot be read), and for each
+        that is wrong its path and a message.
     """
     declared = registry.find(section.id).keywords
     reader = Reader()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from erlctl.errors import DamagedError, ErlctlError, SpecChangedError
+from erlctl.errors import DamagedError, ErlctlError, Problem, SpecChangedError, SpecError
 from erlctl.events import Outcome, RunResult
 from erlctl.experiment import resolve
 from erlctl.runs import initial, lock, record, spec_file, store
@@ -110,8 +110,10 @@ def _plan_run(run: RunSpec, paths: RunPaths, *, fresh: bool) -> Planned:
                     note = f": {facts['reason']}{note}"
             elif on_disk.is_replaced:
                 action = "start"
-    if action in ("start", "restart") or not paths.checkpoints.exists():
-        initial.require(run)
+    begins = action in ("start", "restart") or not paths.checkpoints.exists()
+    if begins and (problems := list(initial.problems(run))):
+        # For callers that did not come through the front door.
+        raise SpecError(Problem(run.name, 0, 0, *each) for each in problems)
     return Planned(run=run, paths=paths, status=status, action=action, step=step, note=note)
 
 

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from erlctl.callbacks.reference import Reference, make, require_trust
+from erlctl.errors import DomainError, Problem, SpecError
 from erlctl.events import Event, OnEvent
 from erlctl.experiment.trust import require
+from erlctl.fields import AT_LEAST_ONE, POSITIVE
 from erlctl.launch import plan
 from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
-from erlctl.runs import preflight
-from erlctl.spec.schema import RunSpec
+from erlctl.runs import preflight, tuning_file
+from erlctl.spec.schema import Experiment
 from erlctl.tensorflow_setup import Device
+
+_DOMAINS = {
+    "jobs": AT_LEAST_ONE, "cores": AT_LEAST_ONE, "max_seconds": POSITIVE, "max_memory": POSITIVE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,9 @@ class Wishes:
         trusted: Modules and files whose code may be run.
         detach: Whether to return as soon as everything is submitted.
         started: When it was asked for, on the clock of `time.monotonic`.
+
+    Raises:
+        DomainError: A number is out of its domain.
     """
 
     runs_dir: Path
@@ -50,30 +59,56 @@ class Wishes:
     detach: bool = False
     started: float
 
+    def __post_init__(self) -> None:
+        for name, domain in _DOMAINS.items():
+            value = getattr(self, name)
+            if value is not None and value not in domain:
+                raise DomainError(name, value, str(domain))
+
+
+def refuse_searches(experiments: Sequence[Experiment]) -> None:
+    """Refuse what is to be searched, not trained as it is.
+
+    Raises:
+        SpecError: Names every such spec.
+    """
+    problems = [
+        Problem(experiment.source, 0, 0, "search",
+                f"this spec has a search section: run erlctl tune {experiment.source}")
+        for experiment in experiments if experiment.search is not None
+    ]
+    if problems:
+        raise SpecError(problems)
+
 
 def prepare(
-    runs: Sequence[RunSpec], wishes: Wishes, launcher: Launcher, *, command: Sequence[str],
-    say: Callable[[str], None],
+    experiments: Sequence[Experiment], wishes: Wishes, launcher: Launcher, *,
+    command: Sequence[str], say: Callable[[str], None],
 ) -> Batch:
-    """Return the batch of runs that the front door has let in; run directories are made ready.
+    """Return the batch of the runs that the front door has let in; their folders are made ready.
 
     Args:
-        runs: The runs.
+        experiments: With the runs that are meant.
         wishes: How.
         launcher: Asked how many runs at once there is room for, where nobody says.
         command: Command line for run.json.
         say: Takes sentences for people.
 
     Raises:
+        SpecError: An experiment has a search.
         ErlctlError: Code is not trusted, or a callback cannot be made.
         SpecChangedError: A run directory belongs to another spec.
     """
+    refuse_searches(experiments)
+    runs = [run for experiment in experiments for run in experiment.runs]
     require((run.environment for run in runs), wishes.trusted)
     require_trust(wishes.callbacks, wishes.trusted)
     for callback in wishes.callbacks:
         make(callback)  # so that a mistake costs no run; each run gets its own
     plan.prepare(runs, runs_dir=wishes.runs_dir, say=say)
     planned = plan.plan_runs(runs, runs_dir=wishes.runs_dir, fresh=wishes.fresh)
+    for experiment in experiments:
+        tuning_file.write_origin(experiment, wishes.runs_dir)
     jobs = wishes.jobs
     if jobs is None and any(not entry.is_final for entry in planned):
         jobs = launcher.capacity(wishes.cores, wishes.device)

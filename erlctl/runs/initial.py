@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from erlctl.errors import DamagedError, ErlctlError, Problem, SpecError
+from erlctl.errors import DamagedError, ErlctlError
 from erlctl.runs import catalogue
 from erlctl.runs.layout import RunPaths, read_run_json
 from erlctl.runs.manifest import MANIFEST, Damage, sha256
@@ -17,6 +18,7 @@ from erlctl.spec.schema import RunSpec
 if TYPE_CHECKING:
     from erlctl.training.protocol import Program
 
+_FIELD = "training.initial_checkpoint"
 _REFERENCE = re.compile(r"(?P<run>.+?)(@(?P<which>\d+|best|latest))?")
 # What fine-tuning takes over: networks, no optimiser, no counter, no replay.
 _NETWORKS = re.compile(r"agent/(weights/|critic_|target_)")
@@ -43,30 +45,30 @@ class Reference:
                    int(which) if which.isdecimal() else which)  # type: ignore[arg-type]
 
 
-def problem(run: RunSpec) -> str | None:
-    """Return why `training.initial_checkpoint` of a run cannot be used, None if it can."""
+def problems(
+    run: RunSpec, runs_dir: Path | None = None, *, fresh: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield (path, message) if a run is to begin from a checkpoint that is not there.
+
+    Args:
+        run: Resolved and named.
+        runs_dir: Where the run's folder is; one that has checkpoints goes on from these and needs
+            no other's. None: the run begins.
+        fresh: Whether the run begins in any case.
+    """
     text = run.training.initial_checkpoint
-    if text is None:
-        return None
+    has_begun = (runs_dir is not None and not fresh
+                 and RunPaths.of(runs_dir, run).checkpoints.exists())
+    if text is None or has_begun:
+        return
     reference = Reference.parse(text)
     if not reference.paths.root.is_dir():
-        return f"there is no run {reference.paths.root}"
+        yield _FIELD, f"there is no run {reference.paths.root}"
+        return
     try:
         catalogue.find(reference.paths, reference.which)
     except ErlctlError as error:
-        return str(error)
-    return None
-
-
-def require(run: RunSpec) -> None:
-    """Refuse a run whose initial checkpoint is not there.
-
-    Raises:
-        SpecError: With the field.
-    """
-    reason = problem(run)
-    if reason is not None:
-        raise SpecError([Problem(run.name, 0, 0, "training.initial_checkpoint", reason)])
+        yield _FIELD, str(error)
 
 
 def load(program: Program, text: str) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def load(program: Program, text: str) -> dict[str, Any]:
         checkpoints.restore(folder, dataclasses.replace(manifest, tensors=copied), copies)
     except DamagedError as error:
         raise ErlctlError(
-            f"training.initial_checkpoint: {error}",
+            f"{_FIELD}: {error}",
             fix="take a run of the same algorithm, network and environment spaces (of a critic, "
                 "@best has no weights: take @latest)",
         ) from error

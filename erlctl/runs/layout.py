@@ -24,7 +24,7 @@ from erlctl.runs.lock import is_held
 
 STATUSES = ("pending", "running", "complete", "failed", "interrupted", "diverged")
 RUN_JSON_SCHEMA = 1
-TUNING_FILE = "tuning.json"  # of a variant's folder; see `tuning.record`
+TUNING_FILE = "tuning.json"  # of a variant's folder; see `runs.tuning_file`
 NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE = (
     "no such file or directory", "nothing matches", "no run directory here"
 )
@@ -127,7 +127,7 @@ class RunPaths:
 
     @property
     def tuning(self) -> Path:
-        """What a search tried in the variant's folder; see `tuning.record`."""
+        """What a search tried in the variant's folder; see `runs.tuning_file`."""
         return self.root.absolute().parent / TUNING_FILE
 
     @property

@@ -29,7 +29,6 @@ PROGRESS_TAIL = ("epsilon", "temperature", "steps_per_second", "wall_seconds")
 PROGRESS_COLUMNS = PROGRESS_HEAD + DIAGNOSTIC_COLUMNS + PROGRESS_TAIL
 EVALUATION_COLUMNS = ("step", "episode", "return", "length", "wall_seconds")
 MONITOR_COLUMNS = ("r", "l", "t")
-WALL_CLOCK_COLUMNS = frozenset({"steps_per_second", "wall_seconds", "t"})
 
 _MAX_TABLE_BYTES = 512 * 2**20  # a foreign folder may hold a sparse file of terabytes
 

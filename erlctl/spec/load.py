@@ -49,14 +49,17 @@ class Draft:
         path: The file; `-` is standard input.
         overrides: Texts `PATH=VALUE` of `--set`, applied before anything is validated.
         seeds: Text of `--seeds`, replaces the file's seeds.
+        resolve: Applied to each variant before it is named and repeated for the seeds.
 
     Raises:
         SpecError: The file is no YAML mapping, so that nothing else can be said about it.
     """
 
     def __init__(
-        self, path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None
+        self, path: str | Path, overrides: Sequence[str] = (), seeds: str | None = None, *,
+        resolve: Callable[[RunSpec], RunSpec] = lambda run: run,
     ) -> None:
+        self._resolve = resolve
         self.source = source_name(path)
         self._problems = problems = list[Problem]()
         tree = parse_extended(path, problems)
@@ -68,7 +71,10 @@ class Draft:
         sweep.check_overrides(changes, self._points, problems)
         listed = tree.get("seeds")
         self._seeds = () if listed is None else read_seeds(listed, "seeds", problems)
-        _check_count(len(self._points) * len(self._seeds), tree, problems)
+        if (count := len(self._points) * len(self._seeds)) > MAX_RUNS:
+            problems.append(
+                tree.where.problem("", f"{count} runs are too many: at most {MAX_RUNS}"))
+            self._seeds = ()
         base = tree.without(*SPANNING)
         self._search_node, self._tuned_node = tree.get("search"), tree.get("tuned")
         self._search = search.read(self._search_node, problems)
@@ -87,11 +93,14 @@ class Draft:
             if path in reader.sections:
                 reader.check(check(reader.sections[path]))
 
-    def finish(self, resolve: Callable[[RunSpec], RunSpec] = lambda run: run) -> Experiment:
-        """Return the experiment.
+    def check_runs(self, check: Check) -> None:
+        """Add the problems that `check` finds in the runs of each variant that could be read."""
+        for reader, runs in self._runs:
+            for run in runs:
+                reader.check(check(run))
 
-        Args:
-            resolve: Applied to each variant before it is repeated for the seeds.
+    def finish(self) -> Experiment:
+        """Return the experiment.
 
         Raises:
             SpecError: Every mistake, sorted by position; problems that only some variants have
@@ -108,13 +117,26 @@ class Draft:
             warnings += tuple(search.left_out(self._search, specs))
         if problems:
             raise SpecError(problems)
-        specs = [resolve(spec) for spec in specs]
-        runs = _runs(self._points, specs, self._seeds, self._is_one_run)
+        runs = tuple(run for _, group in self._runs for run in group)
         tuned = search.read_tuned(self._tuned_node, (run.variant for run in runs), problems)
         if problems:
             raise SpecError(problems)
         return Experiment(name=runs[0].name, source=self.source, runs=runs, warnings=warnings,
                           search=self._search, tuned=tuned)
+
+    @functools.cached_property
+    def _runs(self) -> list[tuple[Reader, list[RunSpec]]]:
+        """The runs of each variant that could be read, resolved and named."""
+        read = [(point, reader, self._resolve(cast(RunSpec, reader.sections[""])))
+                for point, reader in zip(self._points, self._readers, strict=True)
+                if "" in reader.sections]
+        names = ([run.variant for _, _, run in read] if self._is_one_run
+                 else sweep.names([(point, run) for point, _, run in read]))
+        return [
+            (reader, [dataclasses.replace(run, variant=name, seed=seed)
+                      for seed in self._seeds or (run.seed,)])
+            for name, (_, reader, run) in zip(names, read, strict=True)
+        ]
 
     def _search_problems(
         self, section: SearchSection, specs: Sequence[RunSpec]
@@ -200,11 +222,6 @@ def _as_one_run(tree: MapNode) -> MapNode:
     return tree
 
 
-def _check_count(count: int, tree: MapNode, problems: list[Problem]) -> None:
-    if count > MAX_RUNS:
-        problems.append(tree.where.problem("", f"{count} runs are too many: at most {MAX_RUNS}"))
-
-
 def _read_variants(tree: MapNode, points: Sequence[sweep.Point]) -> list[Reader]:
     """Return what was read of each variant, with its problems."""
     readers = []
@@ -263,16 +280,6 @@ def _only_in(points: Sequence[sweep.Point], total: int) -> str:
     more = f" and {len(points) - 2} more" if len(points) > 2 else ""
     return (f"; only in {len(points)} of {total} variants ({shown}{more}): what not all of them "
             "take belongs under `variants:`, not into the base")
-
-
-def _runs(
-    points: Sequence[sweep.Point], specs: Sequence[RunSpec], seeds: Sequence[int], is_one_run: bool
-) -> tuple[RunSpec, ...]:
-    names = [specs[0].variant] if is_one_run else sweep.names(list(zip(points, specs, strict=True)))
-    return tuple(
-        dataclasses.replace(spec, variant=name, seed=seed)
-        for name, spec in zip(names, specs, strict=True) for seed in seeds or (spec.seed,)
-    )
 
 
 @functools.cache

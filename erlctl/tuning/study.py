@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from erlctl import spec
 from erlctl.errors import SpecChangedError, SpecError
+from erlctl.runs import tuning_file
 from erlctl.spec import canonical, search
 from erlctl.spec.schema import SearchSection
-from erlctl.tuning import record, samplers
+from erlctl.tuning import samplers
 
 JOURNAL = "study.log"
 REASON = "reason"  # user attribute of a trial that has no value
@@ -211,7 +212,7 @@ class Study:
 
     def _record(self, trial: FrozenTrial) -> None:
         folder = self._runs_dir / self.branch.base.name / self.branch.trial_variant(trial.number)
-        record.write(folder, {
+        tuning_file.write(folder, {
             "study": self.branch.study_name, "trial": trial.number, "trials": self.wanted,
             "state": _STATES[trial.state], "value": trial.value,
             "objective": f"{self.branch.section.statistic} of {self.branch.section.objective}",

@@ -145,7 +145,7 @@ def test_the_actor_descends_to_the_exact_improvement():
     q = np.minimum(*(table(critic)[0] for critic in agent._critics))
     experience = transition(one_hot([0], 2), [0], [0.0], [0.0], one_hot([1], 2))
     for _ in range(600):
-        agent._descend(agent.learners[1], experience)
+        agent._descend(agent.descents[1], experience)
     actual = operators.softmax(table(agent._actor)[0], 1.0)
     np.testing.assert_allclose(actual, operators.softmax(q, 0.5), atol=1e-3)
 

@@ -93,8 +93,8 @@ def test_each_network_has_an_optimiser_of_its_own(name):
     np.testing.assert_allclose(steps[0], 0.3, rtol=0.2)
     np.testing.assert_allclose(steps[2], 3e-4, rtol=0.2)
     assert steps[1] == steps[3] == 0
-    for learner in agent.learners:
-        assert int(learner.optimizer.iterations) == 3
+    for descent in agent.descents:
+        assert int(descent.optimizer.iterations) == 3
     own = [{id(v) for v in group} for group in agent.state_groups().values()]
     assert sum(map(len, own)) == len(set().union(*own))
 

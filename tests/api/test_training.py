@@ -179,6 +179,41 @@ def test_what_the_command_refuses_python_refuses(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_search_is_refused_in_the_words_of_the_command(tmp_path):
+    text = yaml_text(DICT) + (
+        "search: {space: {agent.temperature: {type: float, low: 1e-3, high: 1}}}\n")
+    path = tmp_path / "api.yaml"
+    path.write_text(text.replace(": dqn", ": munchausen_dqn"))
+    with pytest.raises(SpecError, match="this spec has a search section: run erlctl tune") as told:
+        erlctl.train(path, runs_dir=tmp_path / "runs", quiet=True)
+    said = command("train", path, "--runs-dir", tmp_path / "runs")
+    assert (said.code, str(told.value) in said.err) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("fake_workers")
+def test_what_a_search_chose_is_noted_as_the_command_does(tmp_path):
+    erlctl.train({**DICT, "tuned": {"dqn": 30}}, runs_dir=tmp_path / "runs", quiet=True)
+    (path,) = (tmp_path / "runs").glob("*/dqn/tuning.json")
+    assert json.loads(path.read_text())["trials"] == 30
+
+
+def test_a_missing_initial_checkpoint_names_the_field(tmp_path):
+    tuned = {**DICT, "training": {**DICT["training"], "initial_checkpoint": "no/run"}}
+    with pytest.raises(
+        SpecError, match=r"<dict>: training\.initial_checkpoint: there is no run no/run"
+    ):
+        erlctl.train(tuned, runs_dir=tmp_path / "runs", quiet=True)
+
+
+@pytest.mark.parametrize("wish", [
+    {"jobs": 0}, {"cores": -1}, {"max_seconds": 0}, {"max_memory": float("nan")}])
+def test_numbers_that_no_option_takes_are_refused(wish, tmp_path):
+    with pytest.raises(DomainError, match=next(iter(wish))):
+        erlctl.train(DICT, runs_dir=tmp_path / "runs", quiet=True, **wish)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_another_thread_is_refused_before_anything_is_done(tmp_path):
     found = []
 

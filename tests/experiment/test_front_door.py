@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -66,6 +67,33 @@ network: {type: conv, filters: [32, 64], kernels: [3, 3]}
         ["spec.yaml:3:33", "agent.gamma"], ["spec.yaml:3:38", "agent.gama"],
         ["spec.yaml:4:10", "network.strides"],
     ]
+
+
+TUNED = f"{BASE}seeds: 2\ntraining: {{initial_checkpoint: old/run@7, compile: graph}}\n"
+THERE_IS_NONE = "spec.yaml:5:32: training.initial_checkpoint: there is no run old/run"
+
+
+def test_a_missing_initial_checkpoint_is_told_beside_other_mistakes():
+    spoilt = TUNED.replace("CartPole-v1", "CartPole-v1, kwargs: {time_limt: 3}")
+    Path("spec.yaml").write_text(spoilt + "sweep: {agent.gamma: [0.5, 1.5]}\n")
+    (text,) = {erlctl(command, "spec.yaml", *flags).err for command, *flags in COMMANDS}
+    for words in ("agent.gamma: must be in [0, 1], got 1.5", "environment.kwargs.time_limt",
+                  THERE_IS_NONE, "3 problems, nothing was started"):
+        assert words in text
+    Path("old/run/checkpoints/000000003").mkdir(parents=True)
+    Path("spec.yaml").write_text(TUNED)
+    assert "there is no checkpoint 7; there are: 3\n" in erlctl("validate", "spec.yaml").err
+
+
+def test_a_run_that_goes_on_needs_its_initial_checkpoint_no_more():
+    Path("spec.yaml").write_text(TUNED)
+    train = functools.partial(erlctl, "train", "spec.yaml", "--print-commands")
+    for seed in (0, 1):  # what one seed has does not help the other
+        assert train().err.startswith(THERE_IS_NONE)
+        Path(f"runs/broken/dqn/seed-{seed}/checkpoints").mkdir(parents=True)
+    assert train().code == 0
+    assert train("--fresh").err.startswith(THERE_IS_NONE)
+    assert erlctl("validate", "spec.yaml").err.startswith(THERE_IS_NONE)
 
 
 def test_mistakes_of_some_variants_name_them():

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from erlctl.events import StopReason
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths
 from erlctl.spec.schema import (
@@ -43,7 +44,7 @@ def test_interrupted_plus_resumed_has_the_same_bits_as_undisturbed(
 
     assert execute(run, tmp_path / "once", program_for=start).status == "complete"
     for _ in range(3):
-        stops = iter([None, None, 15])
+        stops = iter([None, None, StopReason("time_budget")])
         stopped = execute(run, tmp_path / "often", program_for=start,
                           should_stop=lambda stops=stops: next(stops))
         assert stopped.status == "interrupted"

@@ -136,6 +136,9 @@ ENVIRONMENT = [
            "2:19: environment.id: environment LunarLander-v2 cannot be made: "),
 ]
 FIT = [
+    Broken("initial checkpoint of no run",
+           f"{BASE}training: {{initial_checkpoint: runs/nope@best}}\n",
+           "4:32: training.initial_checkpoint: there is no run runs/nope"),
     Broken("discrete algorithm, continuous actions",
            f"{HEAD}environment: {{id: Pendulum-v1}}\n{DQN}",
            "3:20: agent.algorithm: dqn needs discrete actions; Pendulum-v1 has continuous ones"),

@@ -8,7 +8,7 @@ from scipy import stats
 
 from erlctl.analysis.figures.search import importance, trials_of
 from erlctl.analysis.load import load
-from erlctl.tuning import record
+from erlctl.runs import tuning_file
 from tests.analysis.synthetic import write_run
 from tests.cli.helpers import erlctl
 
@@ -54,8 +54,8 @@ def test_compare_tells_how_much_tuning_each_got(runs_dir):
         for seed in range(2):
             write_run(runs_dir, variant=variant, seed=seed)
     assert "tuning:" not in erlctl("compare", runs_dir).out
-    record.write(runs_dir / "family" / "dqn", {"trials": 30})
+    tuning_file.write(runs_dir / "family" / "dqn", {"trials": 30})
     assert ("tuning: dqn 30 trials, soft_dqn no trials; what was tuned more"
             in erlctl("compare", runs_dir).out)
-    record.write(runs_dir / "family" / "soft_dqn", {"trials": 30})
+    tuning_file.write(runs_dir / "family" / "soft_dqn", {"trials": 30})
     assert "tuning: dqn 30 trials, soft_dqn 30 trials." in erlctl("compare", runs_dir).out

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-BANDS = ("auto", "always", "none")
 _SMALL_PRINT = 1.75  # characters of an average sentence that fit into one em
 _LETTER, _HANDLE = 0.58, 5.0  # ems of an average letter, and of the line before it in a legend
 _NARROW = 4.5  # inches: a column of a paper, a phone

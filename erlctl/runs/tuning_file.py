@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from erlctl import spec
 from erlctl.errors import ErlctlError
 from erlctl.runs import store
 from erlctl.runs.layout import TUNING_FILE
+from erlctl.spec.schema import Experiment
 
 SCHEMA = 1
 
@@ -32,7 +32,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> None:
                           fix="check the owner and the permissions of the folder") from error
 
 
-def write_origin(experiment: spec.Experiment, runs_dir: Path) -> None:
+def write_origin(experiment: Experiment, runs_dir: Path) -> None:
     """Write what a spec says of the searches that chose its settings (`tuned`)."""
     for variant, trials in experiment.tuned.items():
         write(runs_dir / experiment.name / variant, {"trials": trials})
