@@ -111,8 +111,8 @@ def uv(tmp_path_factory) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
-    "extra", ["gymnasium", "envpool", "video", "tune", "ray", "slurm", "cuda", "wandb", "mlflow",
-              "jupyter"])
+    "extra", ["gymnasium", "mujoco", "envpool", "video", "tune", "ray", "slurm", "cuda", "wandb",
+              "mlflow", "jupyter"])
 def test_an_extra_resolves_beside_the_lock(repository, tmp_path, uv, extra, python):
     """Resolution only: nothing is downloaded but metadata. "jupyter" is a recipe, no extra."""
     lock = repository / "locks" / "erlctl.txt"
