@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from erlctl.errors import ErlctlError, UnknownNameError
 from erlctl.fields import Options
@@ -133,7 +133,7 @@ def load_plugins(kind: str) -> None:
     Raises:
         ErlctlError: One cannot be loaded; names it.
     """
-    for point in metadata.entry_points(group=f"erlctl.{kind}s"):
+    for point in _entry_points().select(group=f"erlctl.{kind}s"):
         try:
             point.load()
         except Exception as error:
@@ -141,6 +141,12 @@ def load_plugins(kind: str) -> None:
                 f"the {kind} plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}",
                 fix="repair or uninstall that package",
             ) from error
+
+
+@functools.cache
+def _entry_points() -> Any:  # its type depends on Python's version
+    # Once for all kinds: it reads a file of every installed package.
+    return metadata.entry_points()
 
 
 def _identity(cls: type) -> str:

@@ -111,8 +111,8 @@ def uv(tmp_path_factory) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
-    "extra", ["gymnasium", "envpool", "video", "tune", "ray", "slurm", "cuda", "wandb", "mlflow",
-              "jupyter"])
+    "extra", ["gymnasium", "mujoco", "envpool", "video", "tune", "ray", "slurm", "cuda", "wandb",
+              "mlflow", "jupyter"])
 def test_an_extra_resolves_beside_the_lock(repository, tmp_path, uv, extra, python):
     """Resolution only: nothing is downloaded but metadata. "jupyter" is a recipe, no extra."""
     lock = repository / "locks" / "erlctl.txt"
@@ -164,3 +164,17 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(repository, tmp_
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == files
+
+
+def test_the_dockerfile_names_what_is_there(repository):
+    """It cannot be built everywhere; its lines can be read."""
+    text = (repository / "Dockerfile").read_text(encoding="utf-8")
+    (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim$", text, flags=re.MULTILINE)
+    assert python in PYTHONS
+    ignored = (repository / ".dockerignore").read_text(encoding="utf-8").split()
+    for source in re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE):
+        assert (repository / source).exists()
+        assert source.split("/")[0] not in ignored
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    for words in re.findall(r"^RUN pip install --no-cache-dir (.*)$", text, flags=re.MULTILINE):
+        assert words in makefile

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -74,7 +73,8 @@ class _Point:
 
 
 def _install(monkeypatch, load):
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [_Point(load)])
+    points = SimpleNamespace(select=lambda group: [_Point(load)])
+    monkeypatch.setattr(registry, "_entry_points", lambda: points)
     registry._discover.cache_clear()
     registry.load_plugins.cache_clear()
 

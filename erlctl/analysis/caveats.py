@@ -23,6 +23,7 @@ def caveats(blocks: Sequence[Block], *, force: bool) -> list[str]:
             sentences += _lost_runs(group)
             sentences += _doubled_seeds(group)
             sentences += _different_specs(group)
+        sentences += _stopped_early(block)
         sentences += _tuning(block)
         sentences += _few_runs(block)
     return list(dict.fromkeys(sentences))
@@ -82,6 +83,22 @@ def _different_specs(group: Group) -> Iterator[str]:
     differing = [p for p in paths if len({specs.show(one.get(p, "-")) for one in fields}) > 1]
     if differing:
         yield f"{group.variant}: its runs differ in {', '.join(differing)}."
+
+
+def _stopped_early(block: Block) -> Iterator[str]:
+    """Runs that a callback ended are complete before their steps are done."""
+    told = []
+    for group in block.groups:
+        used = [s.run for s in group.scores if not s.excluded and s.run.source == "erlctl"]
+        ends = sorted(run.step for run in used if run.status == "complete"
+                      and run.step < (block.step or run.total_steps or 0))
+        if ends:
+            steps = "-".join(f"{step:,}" for step in dict.fromkeys((ends[0], ends[-1])))
+            told.append(f"{len(ends)} of {group.num_used} runs of {group.variant} (step {steps})")
+    if told:
+        planned = "" if block.step is None else f" of {block.step:,} steps"
+        yield (f"{block.environment}: stopped early by a callback: {', '.join(told)}{planned}; "
+               "scores of different steps are compared. --at STEP compares at one step.")
 
 
 def _tuning(block: Block) -> Iterator[str]:

@@ -39,6 +39,8 @@ def boxed(table: TextTable, *, width: int | None, color: bool = False, rule: boo
         color: Whether the heading is bold.
         rule: Whether a line stands below the header.
     """
+    if width is None and not (color or rule) and _is_simple(table):
+        return _padded(table)  # rich takes a tenth of a second to say the same of 400 rows
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -59,6 +61,22 @@ def boxed(table: TextTable, *, width: int | None, color: bool = False, rule: boo
         highlight=False, soft_wrap=width is None,
     ).print(shown)
     lines = (line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _is_simple(table: TextTable) -> bool:
+    """Return whether every letter is one column wide and every cell one line."""
+    cells = (table.title, *table.header, *(cell for row in table.rows for cell in row))
+    return all(cell.isascii() and cell.isprintable() for cell in cells)
+
+
+def _padded(table: TextTable) -> str:
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    lines = [table.title] * bool(table.title)
+    for row in (table.header, *table.rows):
+        cells = (cell.rjust(width) if is_right else cell.ljust(width)
+                 for cell, width, is_right in zip(row, widths, table.rights, strict=True))
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(line for line in lines if line)
 
 

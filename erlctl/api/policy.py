@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from erlctl import registry, spec
-from erlctl.errors import DomainError, ErlctlError
+from erlctl.environments.space import Space, Spaces
+from erlctl.errors import DomainError
+from erlctl.experiment import look_at
 from erlctl.experiment.trust import require
 from erlctl.runs.evaluate import Player, Which
 from erlctl.runs.layout import RunPaths, find_runs, no_run
 from erlctl.spec.schema import RunSpec
+
+if TYPE_CHECKING:
+    from erlctl.training.evaluator import PolicyName
+
+Act = Callable[[np.ndarray], np.ndarray]
 
 
 class Policy:
@@ -28,31 +35,29 @@ class Policy:
     Args:
         run: Resolved spec.
         step: Environment steps of the checkpoint.
-        program: Holds the weights (`training.base.TrainingProgram`).
-        seed: Of the random actions.
+        spaces: What it takes and gives.
+        acts: By `deterministic`: function from observations [B, ...] to actions [B, ...].
+        bounds: Lowest and highest continuous action, None for discrete ones.
 
     Attributes:
         spec: Resolved spec of the run.
-        step: Environment steps of the checkpoint.
+        step: Environment steps of the checkpoint; a planner's iterations.
         observation_shape: Shape of one observation.
         observation_dtype: NumPy's type of it.
         num_actions: How many discrete actions there are; 0: they are continuous.
         action_low, action_high: Bounds of a continuous action, None for discrete ones.
     """
 
-    def __init__(self, run: RunSpec, step: int, program: Any, seed: int) -> None:
+    def __init__(
+        self, run: RunSpec, step: int, spaces: Spaces, acts: Mapping[bool, Act],
+        bounds: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+    ) -> None:
         self.spec, self.step = run, step
-        agent = program.agent
-        observation, action = agent.time_step_spec.observation, agent.action_spec
-        self.observation_shape = tuple(observation.shape)
-        self.observation_dtype = np.dtype(observation.dtype.as_numpy_dtype)
-        is_discrete = action.dtype.is_integer
-        self.num_actions = int(action.maximum) + 1 if is_discrete else 0
-        self.action_low = None if is_discrete else np.array(action.minimum)
-        self.action_high = None if is_discrete else np.array(action.maximum)
-        self._acts = {
-            True: _act(program.policy("greedy", seed)), False: _act(program.policy("collect", seed))
-        }
+        self.observation_shape = spaces.observation.shape
+        self.observation_dtype = np.dtype(spaces.observation.dtype)
+        self.num_actions = spaces.action.num_actions
+        self.action_low, self.action_high = bounds
+        self._acts = acts
 
     def __call__(
         self, observation: Any, *, deterministic: bool = True
@@ -107,7 +112,9 @@ def load_policy(
     run: str | os.PathLike[str], checkpoint: Which = "best", *, seed: int = 0,
     trusted: Sequence[str] = (),
 ) -> Policy:
-    """Return the agent of a run as it was at a checkpoint; TensorFlow takes seconds to start.
+    """Return the agent of a run as it was at a checkpoint.
+
+    TensorFlow takes seconds to start; a planner's policy is a table and needs none.
 
     Args:
         run: Run directory.
@@ -127,21 +134,58 @@ def load_policy(
                           fix=f"for example {found.runs[0].root}")
     paths: RunPaths = found.runs[0]
     registry.load_files([name for name in trusted if registry.is_file(name)])
-    require([spec.load_run(paths.spec).environment], trusted)
-    from erlctl.tensorflow_setup import quieten_tensorflow
+    own = spec.load_run(paths.spec)
+    require([own.environment], trusted)
+    if own.agent.base != "planner":
+        from erlctl.tensorflow_setup import quieten_tensorflow
 
-    quieten_tensorflow()
-    from erlctl.training.base import TrainingProgram
+        quieten_tensorflow()
     from erlctl.training.factory import make_program
 
     with closing(Player(make_program)) as player:
         resolved, program, step = player.load(paths, checkpoint)
-        if not isinstance(program, TrainingProgram):
-            raise ErlctlError(f"{paths}: {resolved.agent.registered_name} has no policy network")
-        return Policy(resolved, step, program, seed)
+        make = _of_a_planner if own.agent.base == "planner" else _of_a_network
+        return make(resolved, program, step, seed)
 
 
-def _act(policy: Any) -> Any:
+def _of_a_network(run: RunSpec, program: Any, step: int, seed: int) -> Policy:
+    agent = program.agent
+    observation, action = agent.time_step_spec.observation, agent.action_spec
+    is_discrete = action.dtype.is_integer
+    count = int(action.maximum) + 1 if is_discrete else 0
+    spaces = Spaces(
+        observation=Space(tuple(observation.shape), observation.dtype.name),
+        action=Space(tuple(action.shape), action.dtype.name, count), time_limit=None)
+    return Policy(
+        run, step, spaces,
+        {True: _act(program.policy("greedy", seed)), False: _act(program.policy("collect", seed))},
+        (None, None) if is_discrete else (np.array(action.minimum), np.array(action.maximum)))
+
+
+def _of_a_planner(run: RunSpec, program: Any, step: int, seed: int) -> Policy:
+    """A table of probabilities [S, A], by state: no TensorFlow."""
+    from erlctl.planning.model import draw, thresholds  # SciPy
+
+    (spaces,) = look_at([run.environment])
+    generator = np.random.default_rng(seed)
+    is_index = not spaces.observation.shape
+
+    def act(name: PolicyName) -> Act:
+        table = program.policy_table(name)
+        limits = thresholds(table)
+
+        def actions(observation: np.ndarray) -> np.ndarray:
+            states = observation.astype(int) if is_index else observation.argmax(-1)
+            if name == "greedy":
+                return table.argmax(-1)[states].astype(np.int32)
+            return draw(generator.random(len(states)), limits[states]).astype(np.int32)
+
+        return actions
+
+    return Policy(run, step, spaces, {True: act("greedy"), False: act("collect")})
+
+
+def _act(policy: Any) -> Act:
     """Return a function from observations [B, ...] to actions [B, ...]."""
     import tensorflow as tf
     from tf_agents.trajectories import time_step as ts

@@ -77,7 +77,6 @@ def eval_(
         _check_video(video)
     trust.require(_environments(found.runs), trusted)
     play = _Play(checkpoint, episodes, policy, seed, video, environment_id, keywords, trusted)
-    options.info("TensorFlow starts ...")
     rows, failures, no_video = _play_all(found.runs, play)
     if fmt == "json":
         options.echo_json({"evaluations": rows})
@@ -132,9 +131,11 @@ class _Play:
 def _play_all(
     runs: list[Any], play: _Play
 ) -> tuple[list[dict[str, Any]], list[str], ErlctlError | None]:
-    from erlctl.tensorflow_setup import start_tensorflow
+    if not all(_is_table(paths) for paths in runs):
+        from erlctl.tensorflow_setup import start_tensorflow
 
-    start_tensorflow()
+        options.info("TensorFlow starts ...")
+        start_tensorflow()
     from erlctl.runs.evaluate import Player
     from erlctl.training.factory import make_program
 
@@ -159,6 +160,14 @@ def _play_all(
                 except (ErlctlError, OSError) as error:
                     no_video = ErlctlError(f"no video was written: {error}")
     return rows, failures, no_video
+
+
+def _is_table(paths: Any) -> bool:
+    """Return whether a run is a planner's, which NumPy plays; or cannot be played at all."""
+    try:
+        return bool(spec.load_run(paths.spec).agent.base == "planner")
+    except (ErlctlError, OSError):
+        return True  # said when it is played
 
 
 def _row(paths: Any, result: Any, play: _Play) -> dict[str, Any]:

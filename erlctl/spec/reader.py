@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
+import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -284,9 +287,19 @@ _hints: dict[type, Mapping[str, Any]] = {}
 def hints_of(cls: type) -> Mapping[str, Any]:
     """Return the types of a dataclass's fields, by name, with their annotations resolved."""
     if cls not in _hints:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        hints: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            hints.update(_own_hints(base))
         _hints[cls] = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
     return _hints[cls]
+
+
+@functools.cache
+def _own_hints(cls: type) -> Mapping[str, Any]:
+    """Return the types that a class itself declares; what many inherit is resolved once."""
+    own = type(cls.__name__, (), {"__annotations__": inspect.get_annotations(cls)})
+    names = vars(sys.modules[cls.__module__])
+    return typing.get_type_hints(own, names, dict(vars(cls)), include_extras=True)
 
 
 def default_of(field: Field[Any]) -> Any:

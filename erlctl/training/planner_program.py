@@ -132,7 +132,7 @@ class PlannerProgram:
         if seed is not None:
             key = [seed, Stream.FRESH_EVALUATION, 0]
         return rollout(
-            self._model, self._policy(policy), np.random.default_rng(key), num_episodes,
+            self._model, self.policy_table(policy), np.random.default_rng(key), num_episodes,
             time_limit=self._time_limit, reward_noise=self._reward_noise,
         )
 
@@ -141,8 +141,8 @@ class PlannerProgram:
         is_boltzmann = isinstance(self.run.evaluation.policy, Boltzmann)
         return name == "collect" or (name == "evaluation" and is_boltzmann)
 
-    def _policy(self, name: PolicyName) -> Array:
-        """Return the probabilities [S, A]."""
+    def policy_table(self, name: PolicyName) -> Array:
+        """Return the probabilities [S, A] of a policy."""
         log_pi = self._state()["log_policy"]
         if not self._is_own(name):
             log_pi = log_policy(self._arrays["agent/weights/h"], 0.0)
@@ -163,7 +163,7 @@ class PlannerProgram:
 
     def export_policy(self, folder: str) -> None:
         """Write policy.npz: `policy`, the probabilities [S, A], and the `preferences` [S, A]."""
-        np.savez(Path(folder, "policy.npz"), policy=self._policy("evaluation"),
+        np.savez(Path(folder, "policy.npz"), policy=self.policy_table("evaluation"),
                  preferences=self._arrays["agent/weights/h"][0])
 
     def notes_on_resume(self) -> list[str]:

@@ -300,3 +300,15 @@ def test_equal_runs_are_called_level(runs_dir):
     for variant in ("a", "b"):
         synthetic.write_group(runs_dir, variant, [5.0])
     assert said(compared(runs_dir))[0].startswith("a and b are equal, but n = 1 + 1")
+
+
+def test_runs_that_a_callback_stopped_are_said_in_one_line(tmp_path):
+    for seed, points in enumerate((4, 6, 10)):
+        synthetic.write_run(tmp_path, variant="dqn", seed=seed, curve=np.arange(points) + seed,
+                            total_steps=10_000)
+        synthetic.write_run(tmp_path, variant="dpp", seed=seed, curve=np.arange(10.0) + seed)
+    (line,) = (each for each in compared(tmp_path).warnings if "early" in each)
+    assert line == ("CartPole-v1: stopped early by a callback: 2 of 3 runs of dqn (step "
+                    "4,000-6,000) of 10,000 steps; scores of different steps are compared. "
+                    "--at STEP compares at one step.")
+    assert not any("early" in each for each in compared(tmp_path, Scoring(at=4_000)).warnings)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from erlctl.analysis import text
 from erlctl.cli import options
 
 ROWS = [
@@ -34,6 +35,13 @@ def test_a_table_off_terminal_is_plain_lines_that_are_never_cut(show):
     assert lines[1].split() == ["[red]" + "x" * 200, "1.23457", "3", "yes", "64,", "32"]
     assert lines[2].split() == ["a|b_&", "nan", "-", "no", "a=1"]
     assert "\x1b" not in "".join(lines)
+
+
+def test_short_and_long_tables_off_a_terminal_look_the_same(show, monkeypatch):
+    rows = [{"id": "a b", "n": 3, "hidden": [64, 32]}, {"mean_return": 1.5, "ok": False}]
+    own = show("table", rows, "a title"), show("table", [])
+    monkeypatch.setattr(text, "_is_simple", lambda _: False)  # so that rich writes them
+    assert (show("table", rows, "a title"), show("table", [])) == own
 
 
 def test_a_table_without_rows_is_its_header(show):

@@ -61,8 +61,10 @@ def processor_seconds(*args: str) -> float:
     return min(seconds)
 
 
-def test_help_takes_less_than_0_3_seconds():
-    assert processor_seconds("--help") < 0.3
+@pytest.mark.parametrize(("command", "bar"), [("--help", 0.3), ("fields", 0.5), ("schema", 0.5)])
+def test_what_asks_for_no_run_starts_at_once(command, bar):
+    """On a quiet core all take less than 0.3 s; a busy one counts more for the same work."""
+    assert processor_seconds(command) < bar
 
 
 def test_validate_takes_less_than_a_second(spec_file):

@@ -35,6 +35,8 @@ USES = {
     "nadam.py": ({"optimizer": "{type: nadam, learning_rate: 1e-3, beta_1: 0.8}"}, ()),
     "corridor.py": ({"environment": "{id: Corridor, kwargs: {length: 4}}"}, ()),
     "polite.py": ({}, ("--launcher", "polite", "--launcher-option", "niceness=3")),
+    # After the first evaluation, at step 100 of 120.
+    "enough.py": ({}, ("--callback", "enough.py:Enough,score=1")),
 }
 
 
@@ -72,7 +74,9 @@ def test_a_recipe_trains(name, tmp_path, monkeypatch):
     done = call("train", "spec.yaml", "--trust", name, *USES[name][1])
     assert done.returncode == 0, done.stderr
     (run,) = Path("runs/recipe").glob("*/seed-0")
-    assert read_run_json(RunPaths(run))["status"] == "complete"
+    facts = read_run_json(RunPaths(run))
+    assert facts["status"] == "complete"
+    assert facts["step"] == (100 if name == "enough.py" else 120)
 
 
 def test_new_writes_a_spec_of_the_recipe_algorithm(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import itertools
 import re
 import shlex
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
+import erlctl
 from erlctl import registry, spec
 from erlctl.cli import COMMANDS, EPILOG, group
 from erlctl.environments.registry import COMPILED
@@ -75,6 +77,20 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", read(page)):
         if "://" not in target and target not in known:
             assert (page.parent / target).exists(), target
+
+
+def test_extras_that_are_named_exist():
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg", encoding="utf-8")
+    presets_read = [preset.source for preset in presets.all_presets()]
+    texts = [read(page) for page in (ROOT / "README.md", *WRITTEN)] + presets_read
+    named = {name for text in texts for name in re.findall(r"erlctl\[(\w+)\]", text)}
+    assert "mujoco" in named
+    assert named <= set(extras["options.extras_require"])
+
+
+def test_the_version_to_cite_is_this_one():
+    assert f"version = {{{erlctl.__version__}}}" in read(ROOT / "docs" / "cite.md")
 
 
 def test_figures_of_the_generator_exist():

@@ -17,6 +17,7 @@ from erlctl.planning.rollout import rollout
 from erlctl.runs import arrays
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.tables import read_table
+from erlctl.spec.load import load_run
 from erlctl.spec.schema import EnvironmentSection, RunSpec
 from erlctl.training.planner_program import PlannerProgram
 from tests.oracles import tabular
@@ -147,3 +148,51 @@ def test_an_archive_that_is_not_what_its_manifest_says_is_damaged(tmp_path, stor
     np.savez_compressed(tmp_path / "state.npz", **({} if stored is None else {"x": stored}))
     with pytest.raises(DamagedError, match=says):
         arrays.read(tmp_path, "x", np.zeros(3))
+
+
+ACT = """
+import sys
+import numpy as np
+import erlctl
+
+table = np.load("a/plan/munchausen_vi/seed-0/policy/policy.npz")["preferences"]
+states, actions = table.shape
+policy = erlctl.load_policy("a/plan/munchausen_vi/seed-0", "latest", seed=3)
+assert (policy.step, policy.num_actions) == (200, actions)
+if "index" in sys.argv:
+    observations, shape, one = np.arange(states), (), states - 1
+else:
+    observations, shape, one = np.eye(states), (states,), np.eye(states)[-1]
+assert policy.observation_shape == shape, policy
+greedy = policy(observations)
+assert greedy.dtype == np.int32 and (greedy == table.argmax(-1)).all()
+assert policy(one) == greedy[-1] and type(policy(one)) is int
+many = np.repeat(observations[:1], 4000, axis=0)
+drawn = policy(many, deterministic=False)
+print(*np.bincount(drawn, minlength=actions) / 4000)
+again = erlctl.load_policy("a/plan/munchausen_vi/seed-0", "latest", seed=3)
+assert (again(many, deterministic=False) == drawn).all()
+"""
+
+
+@pytest.mark.parametrize("observation", ["one_hot", "index"])
+def test_a_planner_is_played_and_acts_without_tensorflow(erlctl, tmp_path, observation):
+    """`erlctl` fails if anything asks for TensorFlow; so does what acts in Python."""
+    spec = SPEC.replace("munchausen_vi,", "munchausen_vi, temperature: 0.5, alpha: 0.5,")
+    spec = spec.replace("{id: Garnet}", f"{{id: Garnet, kwargs: {{observation: {observation}}}}}")
+    (tmp_path / "spec.yaml").write_text(spec)
+    erlctl("train", "spec.yaml", "--runs-dir", "a")
+    (row,) = json.loads(erlctl("eval", "a", "--episodes", "7", "--format", "json"))["evaluations"]
+    assert (row["step"], row["episodes"]) == (200, 7)
+    path = os.pathsep.join([str(tmp_path / "trap"), worker_environment().get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", ACT, observation], cwd=tmp_path, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "trap").glob("*.touched"))
+    shares = np.array(done.stdout.split(), float)
+    program = PlannerProgram(load_run(tmp_path / "a/plan/munchausen_vi/seed-0/spec.yaml"))
+    program.advance(200)
+    probabilities = np.exp(program._state()["log_policy"][0, 0])
+    np.testing.assert_allclose(shares, probabilities, atol=0.04)
+    assert shares.max() < 0.97  # a draw, not the greedy action
