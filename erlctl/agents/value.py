@@ -44,10 +44,13 @@ class ValueAgent(Agent):
             context,
             networks={"weights/q": self._q_network},
             targets={"target_q": pair},
-            learners=[Learner(
-                "loss", "optimizer", context.make_optimizer(),
-                self._q_network.trainable_weights, self._q_loss,
-            )],
+            learners=[self._learner(context)],
+        )
+
+    def _learner(self, context: AgentContext) -> Learner:
+        return Learner(
+            "loss", "optimizer", context.make_optimizer(), self._q_network.trainable_weights,
+            self._q_loss,
         )
 
     def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
