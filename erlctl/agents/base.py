@@ -318,7 +318,7 @@ class Agent(tf_agent.TFAgent):
         pairs = list(zip(gradients, learner.weights, strict=True))
         if self.algorithm.gradient_clip_norm is not None:
             pairs = eager_utils.clip_gradient_norms(pairs, self.algorithm.gradient_clip_norm)
-        learner.optimizer.apply_gradients(pairs)
+        self._optimizers[learner.optimizer_name].apply_gradients(pairs)
         return info
 
 
