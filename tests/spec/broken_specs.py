@@ -170,9 +170,9 @@ FIT = [
            f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\nnetwork: {{type: mlp}}\n",
            "4:17: network.type: kernel_dpp is linear in fixed features; write `type: features`"),
     Broken("an optimiser of a solver", f"{KERNEL}optimizer: {{type: sgd}}\n",
-           "5:1: optimizer: kernel_dpp solves for its weights and has none: remove this section"),
+           "5:12: optimizer: kernel_dpp solves for its weights and has none: remove this section"),
     Broken("targets of a solver", f"{KERNEL}training: {{target_update_every: 7}}\n",
-           "5:34: training.target_update_every: kernel_dpp solves for its weights, for which"),
+           "5:33: training.target_update_every: kernel_dpp solves for its weights, for which"),
     Broken("too many features to solve for",
            f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
            "network: {type: features, count: 20000}\n",
