@@ -162,6 +162,12 @@ def _feature_misfits(
             "the dictionary begins with observations of the replay; must be at least "
             f"{num_envs}, the number of environments"
         )
+    grows = network.features == "ald" and run.agent.base == "kernel"
+    if grows and run.training.compile == "xla":
+        yield "training.compile", (
+            "a dictionary that grows in every update is more than XLA compiles (TensorFlow 2.20 "
+            "aborts): write `compile: graph`, which `auto` is too"
+        )
     yield from _feature_memory_misfits(run, network, spaces, inputs)
 
 

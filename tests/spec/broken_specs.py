@@ -173,6 +173,10 @@ FIT = [
            "5:12: optimizer: kernel_dpp solves for its weights and has none: remove this section"),
     Broken("targets of a solver", f"{KERNEL}training: {{target_update_every: 7}}\n",
            "5:33: training.target_update_every: kernel_dpp solves for its weights, for which"),
+    Broken("a dictionary of a solver in XLA",
+           f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
+           "network: {type: features, features: ald}\ntraining: {compile: xla}\n",
+           "5:21: training.compile: a dictionary that grows in every update is more than XLA"),
     Broken("too many features to solve for",
            f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
            "network: {type: features, count: 20000}\n",
