@@ -175,12 +175,7 @@ class Agent(tf_agent.TFAgent):
             sorted((learner.loss_name for learner in learners), key=lambda name: name != "loss")
         )
         self.diagnostic_names = (*self.figure_names, "gradient_norm")
-        self._optimizers = {
-            each.optimizer_name: each.optimizer for each in learners if each.optimizer is not None
-        }
-        for learner in learners:
-            if learner.optimizer is not None:
-                learner.optimizer.build(learner.weights)
+        self._optimizers = _built_optimizers(learners)
         self._networks, self._targets = dict(networks), dict(targets)
         self._extra_state = dict(extra_state or {})
         self._adaptive = _landmark_layers(networks.values())
@@ -359,6 +354,15 @@ def unmoved(generator: tf.random.Generator) -> Iterator[None]:
     state = generator.state.read_value()
     yield
     generator.state.assign(state)
+
+
+def _built_optimizers(learners: Iterable[Learner]) -> dict[str, tf.keras.optimizers.Optimizer]:
+    built = {}
+    for learner in learners:
+        if learner.optimizer is not None:
+            learner.optimizer.build(learner.weights)
+            built[learner.optimizer_name] = learner.optimizer
+    return built
 
 
 def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Landmarks]:
