@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 AGENTS: Mapping[str, tuple[str, str]] = {
     "regularised_dqn": ("value", "ValueAgent"),
     "factorial": ("factorial", "FactorialAgent"),
+    "kernel": ("kernel", "KernelAgent"),
     "quantile": ("quantile", "QuantileAgent"),
     "companion": ("companion", "CompanionAgent"),
     "actor_critic_discrete": ("actor_critic", "DiscreteActorCriticAgent"),

@@ -33,14 +33,14 @@ class ActorCriticAgent(Agent):
         context: What every agent is built from.
         critics: The two critics.
         actor: Actor.
-        has_temperature_learner: Whether the temperature has an optimiser.
+        has_temperature_descent: Whether the temperature has an optimiser.
     """
 
     figure_names = (*Agent.figure_names, "temperature")
 
     def __init__(
         self, context: AgentContext, critics: Sequence[network_lib.Network],
-        actor: network_lib.Network, *, has_temperature_learner: bool,
+        actor: network_lib.Network, *, has_temperature_descent: bool,
     ) -> None:
         algorithm = context.algorithm
         self._bonus = algorithm.bonus()
@@ -63,7 +63,7 @@ class ActorCriticAgent(Agent):
                 actor.trainable_weights, self._actor_loss,
             ),
         ]
-        if has_temperature_learner:
+        if has_temperature_descent:
             descents.append(Descent(
                 "temperature_loss", "temperature_optimizer",
                 context.make_optimizer(algorithm.temperature_learning_rate),
@@ -118,7 +118,7 @@ class DiscreteActorCriticAgent(ActorCriticAgent):
         self._target_entropy = algorithm.target_entropy_scale * math.log(context.num_actions)
         super().__init__(
             context, [context.value_network(f"critic_{i}") for i in (1, 2)],
-            context.value_network("actor"), has_temperature_learner=algorithm.learn_temperature,
+            context.value_network("actor"), has_temperature_descent=algorithm.learn_temperature,
         )
 
     def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:

@@ -25,7 +25,7 @@ from erlctl.agents.policies import Clock, Temperature, preference_policy
 from erlctl.fields import Options, Schedule
 from erlctl.maths.values import take_action
 from erlctl.networks.build import initialise, value_network
-from erlctl.networks.features import Nystroem
+from erlctl.networks.features import Landmarks
 from erlctl.options.policies import Greedy
 
 Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
@@ -105,14 +105,14 @@ class Descent:
     Attributes:
         loss_name: Name of the loss in the logs; that of the values is "loss".
         optimizer_name: Name of the optimiser's variables in the state.
-        optimizer: Optimiser of these weights alone.
+        optimizer: Optimiser of these weights alone; None where a family's `_descend` needs none.
         weights: What is trained.
         loss: What `Agent._prepare` returned -> the loss, a scalar, and extra tensors.
     """
 
     loss_name: str
     optimizer_name: str
-    optimizer: tf.keras.optimizers.Optimizer
+    optimizer: tf.keras.optimizers.Optimizer | None
     weights: Sequence[tf.Variable]
     loss: Callable[[Any], tf_agent.LossInfo]
 
@@ -175,8 +175,7 @@ class Agent(tf_agent.TFAgent):
             sorted((descent.loss_name for descent in descents), key=lambda name: name != "loss")
         )
         self.diagnostic_names = (*self.figure_names, "gradient_norm")
-        for descent in descents:
-            descent.optimizer.build(descent.weights)
+        self._optimizers = _built_optimizers(descents)
         self._networks, self._targets = dict(networks), dict(targets)
         self._extra_state = dict(extra_state or {})
         self._adaptive = _landmark_layers(networks.values())
@@ -250,7 +249,7 @@ class Agent(tf_agent.TFAgent):
         return {
             **{name: network.variables for name, network in self._networks.items()},
             **{name: pair.target.variables for name, pair in self._targets.items()},
-            **{each.optimizer_name: each.optimizer.variables for each in self.descents},
+            **{name: optimizer.variables for name, optimizer in self._optimizers.items()},
             **self._extra_state,
             "counters": [self.train_step_counter, *self._update_target.variables],
         }
@@ -314,7 +313,7 @@ class Agent(tf_agent.TFAgent):
         pairs = list(zip(gradients, descent.weights, strict=True))
         if self.algorithm.gradient_clip_norm is not None:
             pairs = eager_utils.clip_gradient_norms(pairs, self.algorithm.gradient_clip_norm)
-        descent.optimizer.apply_gradients(pairs)
+        self._optimizers[descent.optimizer_name].apply_gradients(pairs)
         return info
 
 
@@ -357,9 +356,18 @@ def unmoved(generator: tf.random.Generator) -> Iterator[None]:
     generator.state.assign(state)
 
 
-def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Nystroem]:
+def _built_optimizers(descents: Iterable[Descent]) -> dict[str, tf.keras.optimizers.Optimizer]:
+    built = {}
+    for descent in descents:
+        if descent.optimizer is not None:
+            descent.optimizer.build(descent.weights)
+            built[descent.optimizer_name] = descent.optimizer
+    return built
+
+
+def _landmark_layers(networks: Iterable[network_lib.Network]) -> list[Landmarks]:
     return [layer for network in networks for layer in network.submodules
-            if isinstance(layer, Nystroem)]
+            if isinstance(layer, Landmarks)]
 
 
 def _loss_and_gradients(

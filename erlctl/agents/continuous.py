@@ -57,7 +57,7 @@ class ContinuousActorCriticAgent(ActorCriticAgent):
         # hold its optimiser, and its draws are part of the run's stream.
         super().__init__(
             context, critics, context.value_network("actor", 2 * num_dimensions),
-            has_temperature_learner=True,
+            has_temperature_descent=True,
         )
 
     def acting_policy(

@@ -44,10 +44,13 @@ class ValueAgent(Agent):
             context,
             networks={"weights/q": self._q_network},
             targets={"target_q": pair},
-            descents=[Descent(
-                "loss", "optimizer", context.make_optimizer(),
-                self._q_network.trainable_weights, self._q_loss,
-            )],
+            descents=[self._descent(context)],
+        )
+
+    def _descent(self, context: AgentContext) -> Descent:
+        return Descent(
+            "loss", "optimizer", context.make_optimizer(), self._q_network.trainable_weights,
+            self._q_loss,
         )
 
     def preferences(self, observation: Observation) -> tuple[tf.Tensor, tf.Tensor | None]:
@@ -82,7 +85,7 @@ class ValueAgent(Agent):
     def _figures(self, batch: Any) -> dict[str, tf.Tensor]:
         observation, action = batch.time_step.observation, batch.action_step.action
         q, mask = self.preferences(observation)
-        target_q = self._target_q_network(self._split(observation)[0])[0]
+        target_q = tf.cast(self._target_q_network(self._split(observation)[0])[0], q.dtype)
         # The centre of dueling action values is the value head, because centres are equivariant.
         head = {} if self._centre is None else {"value_head": self._centre(q, axis=-1)}
         return {

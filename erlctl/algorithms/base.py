@@ -95,40 +95,12 @@ class Algorithm(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueAlgorithm(Algorithm):
-    """An algorithm of the one-network family: a declaration of its `Backup`."""
-
-    base: ClassVar[str] = "regularised_dqn"
-
-    n_step: int = option(
-        1, "Length of the uncorrected n-step return; 1 where the target is regularised.",
-        domain=AT_LEAST_ONE,
-    )
-    loss: Literal["huber", "squared"] = option("huber", "Loss of the TD error.")
-    gradient_clip_norm: float | None = option(
-        None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
-    )
+class RegularisedAlgorithm(Algorithm):
+    """An algorithm whose target is a `Backup`, however it is fitted."""
 
     def backup(self) -> Backup:
         """Return the target's numbers."""
         raise NotImplementedError
-
-    def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Refuse n-step returns without their middle terms and double targets of soft values."""
-        yield from super().conflicts()
-        backup = self.backup()
-        if backup.double and backup.temperature > 0:
-            yield (
-                "double",
-                "false where the temperature is greater than 0: a soft value averages over all "
-                "actions and has no argmax that the online network could choose",
-            )
-        if self.n_step > 1 and (backup.gap_scale > 0 or backup.temperature > 0):
-            yield (
-                "n_step",
-                "1 where the target has a gap term or a temperature: an n-step return of a "
-                "regularised algorithm needs the log-policy of every step in between",
-            )
 
     def warnings(self) -> Iterator[str]:
         """Name targets that diverge and targets that no paper defines."""
@@ -149,3 +121,36 @@ class ValueAlgorithm(Algorithm):
     def policy_temperature(self) -> float:
         """Temperature of the policy that the operator regularises towards."""
         return self.backup().temperature
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueAlgorithm(RegularisedAlgorithm):
+    """An algorithm of the one-network family, which descends on the error of its target."""
+
+    base: ClassVar[str] = "regularised_dqn"
+
+    n_step: int = option(
+        1, "Length of the uncorrected n-step return; 1 where the target is regularised.",
+        domain=AT_LEAST_ONE,
+    )
+    loss: Literal["huber", "squared"] = option("huber", "Loss of the TD error.")
+    gradient_clip_norm: float | None = option(
+        None, "Largest norm of each gradient; null: no clip.", domain=POSITIVE
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Refuse n-step returns without their middle terms and double targets of soft values."""
+        yield from super().conflicts()
+        backup = self.backup()
+        if backup.double and backup.temperature > 0:
+            yield (
+                "double",
+                "false where the temperature is greater than 0: a soft value averages over all "
+                "actions and has no argmax that the online network could choose",
+            )
+        if self.n_step > 1 and (backup.gap_scale > 0 or backup.temperature > 0):
+            yield (
+                "n_step",
+                "1 where the target has a gap term or a temperature: an n-step return of a "
+                "regularised algorithm needs the log-policy of every step in between",
+            )

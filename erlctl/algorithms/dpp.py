@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.algorithms.companion import Companion
 from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 from erlctl.registry import register
+
+
+def dpp_backup(declared: Any) -> Backup:
+    """Return DPP's target from the fields form, operator, temperature and log_policy_clip."""
+    low = None if declared.form == "preference" else declared.log_policy_clip
+    # Only the logsumexp gap is at most 0 by itself; a boltzmann gap can be positive.
+    high = 0.0 if low is not None and declared.operator == "logsumexp" else None
+    return Backup(
+        operator=declared.operator, temperature=declared.temperature, gap_scale=1.0,
+        gap_range=(low, high),
+    )
 
 
 @register("algorithm", "dpp")
@@ -77,13 +88,7 @@ class Dpp(ValueAlgorithm):
 
     def backup(self) -> Backup:
         """Return the target of the one-network forms."""
-        low = None if self.form == "preference" else self.log_policy_clip
-        # Only the logsumexp gap is at most 0 by itself; a boltzmann gap can be positive.
-        high = 0.0 if low is not None and self.operator == "logsumexp" else None
-        return Backup(
-            operator=self.operator, temperature=self.temperature, gap_scale=1.0,
-            gap_range=(low, high),
-        )
+        return dpp_backup(self)
 
     def companion(self) -> Companion:
         """Return the numbers of the two-network form."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from erlctl.algorithms.base import Backup, ValueAlgorithm
+from erlctl.algorithms.dpp import dpp_backup
 from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 from erlctl.registry import register
@@ -64,9 +65,4 @@ class FactorialDpp(ValueAlgorithm):
 
     def backup(self) -> Backup:
         """Return the target of one factor, which is dpp's."""
-        low = None if self.form == "preference" else self.log_policy_clip
-        high = 0.0 if low is not None and self.operator == "logsumexp" else None
-        return Backup(
-            operator=self.operator, temperature=self.temperature, gap_scale=1.0,
-            gap_range=(low, high),
-        )
+        return dpp_backup(self)

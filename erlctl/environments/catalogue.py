@@ -80,6 +80,22 @@ def _classic(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PendulumKeywords(Keywords):
+    """The keyword arguments of the pendulum."""
+
+    torques: int | None = option(
+        None, "Torques to choose from, evenly from -2 to 2; null: any torque, as in gym.",
+        domain=Interval(low=2),
+    )
+
+
+def _torques(given: PendulumKeywords) -> Space:
+    if given.torques is None:
+        return Space((1,), meaning="torque from -2 to 2")
+    return Space.discrete(count=given.torques)
+
+
 CLASSIC = (
     *(_classic(
         f"CartPole-{version}", "cart_pole", time_limit, threshold,
@@ -98,11 +114,13 @@ CLASSIC = (
         Space.discrete("torque -1", "torque 0", "torque 1 on the joint"),
         "gym 0.23 (Sutton 1996)", "swing a two-link arm above a line; reward -1 per step",
     ),
-    _classic(
-        "Pendulum-v1", "pendulum", 200, None,
-        Space((3,), meaning="cosine and sine of the angle, angular velocity"),
-        Space((1,), meaning="torque from -2 to 2"), "gym 0.23",
-        "swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
+    CompiledEntry(
+        id="Pendulum-v1", module=f"{_COMPILED}.pendulum", class_name="Pendulum",
+        keywords=PendulumKeywords(time_limit=200),
+        observation=_always(
+            Space((3,), meaning="cosine and sine of the angle, angular velocity")),
+        action=_torques, drawing="gym", source="gym 0.23",
+        doc="swing a pendulum up and hold it; reward is minus a quadratic cost, never terminal",
     ),
 )
 

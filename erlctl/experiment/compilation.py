@@ -22,6 +22,9 @@ def choose(run: RunSpec) -> Literal["xla", "graph"]:
         # Nature's network: graph 51 updates/s, XLA 22. MinAtar's: 1.5 and 1.1 thousand for dqn, 1.3
         # and 1.2 for munchausen_dqn, 550 and 480 for sac_discrete, 44 and 26 for iqn.
         return "graph"
+    if run.agent.base == "kernel":
+        # A Cholesky factor of 256 features and two actions: graph 1.4 ms, XLA 64 ms.
+        return "graph"
     hidden = getattr(run.network, "hidden", ())
     is_sac = run.agent.base == "sac"
     return "graph" if is_sac and max(hidden, default=0) >= _WIDE_UNITS else "xla"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from erlctl import registry
@@ -14,7 +14,7 @@ from erlctl.algorithms.planners import Planner
 from erlctl.environments.catalogue import TABULAR
 from erlctl.environments.host import backends
 from erlctl.environments.space import Space, Spaces
-from erlctl.options.networks import Conv, Features, Mlp
+from erlctl.options.networks import Conv, Features, Linear, Mlp
 from erlctl.spec.reader import default_of
 from erlctl.spec.schema import CheckpointSection, EnvironmentSection, RunSpec, TrainingSection
 
@@ -32,6 +32,8 @@ _OF_AGENTS = {
     ),
     "checkpoint": ("replay",),
 }
+# An update of kernel_dpp is a whole iteration and sets the target copy itself.
+_OF_DESCENT = {"training": ("target_update_every", "target_update_polyak")}
 _DEFAULTS = {
     "environment": EnvironmentSection(id="any"), "training": TrainingSection(),
     "checkpoint": CheckpointSection(),
@@ -72,6 +74,8 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         yield from _conv_misfits(run.network, run.environment.id, spaces.observation)
     if isinstance(run.network, Features):
         yield from _feature_misfits(run, run.network, spaces)
+    elif isinstance(run.network, Linear) and run.agent.base == "kernel":
+        yield from _table_misfits(run, spaces)
 
 
 def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]]:
@@ -82,16 +86,23 @@ def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]
             f"{name} plans on the table of a compiled tabular environment ({', '.join(tabular)}), "
             f"which {environment.id} is not; the nearest agent is {planner.deep}"
         )
-    for section in ("network", "optimizer"):
+    yield from _unread(run, ("network", "optimizer"), _OF_AGENTS, f"{name} is a planner")
+
+
+def _unread(
+    run: RunSpec, sections: tuple[str, ...], fields: Mapping[str, tuple[str, ...]], reason: str
+) -> Iterator[tuple[str, str]]:
+    """Refuse anything but the defaults where the run's algorithm reads nothing."""
+    for section in sections:
         if getattr(run, section) != default_of(RunSpec.__dataclass_fields__[section]):
-            yield section, f"{name} is a planner and has none: remove this section"
-    for section, fields in _OF_AGENTS.items():
+            yield section, f"{reason} and has none: remove this section"
+    for section, names in fields.items():
         given, default = getattr(run, section), _DEFAULTS[section]
-        for field in fields:
-            if getattr(given, field) != getattr(default, field):
-                yield f"{section}.{field}", (
-                    f"{name} is a planner, for which this means nothing: remove it, or give it "
-                    "in the variants of the agents alone"
+        for name in names:
+            if getattr(given, name) != getattr(default, name):
+                yield f"{section}.{name}", (
+                    f"{reason}, for which this means nothing: remove it, or give it in the "
+                    "variants of the others alone"
                 )
 
 
@@ -99,6 +110,13 @@ def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:
     name = run.agent.registered_name
     if run.agent.base == "sac" and not isinstance(run.network, Mlp):
         yield "network.type", f"{name} has fully connected networks only; write `type: mlp`"
+    elif run.agent.base == "kernel":
+        if not isinstance(run.network, (Features, Linear)):
+            yield "network.type", (
+                f"{name} is linear in fixed features; write `type: features`, or `type: linear` "
+                "where observations are features themselves"
+            )
+        yield from _unread(run, ("optimizer",), _OF_DESCENT, f"{name} solves for its weights")
     elif getattr(run.network, "dueling", None) and run.agent.base not in _VALUE_BASES:
         yield "network.dueling", (
             f"{name} has heads other than action values, which a dueling head means nothing for; "
@@ -133,26 +151,46 @@ def _feature_misfits(
                 f"{run.environment.id}'s observations have {inputs} entries; give one number, or "
                 f"{inputs}"
             )
-    if network.features == "nystroem":
-        needed = network.count + run.environment.num_envs
-        if run.training.learning_starts < needed:
-            yield "training.learning_starts", (
-                f"{network.count} landmarks are drawn from the replay when learning starts; must "
-                f"be at least {needed} (with {run.environment.num_envs} environments)"
-            )
+    num_envs = run.environment.num_envs
+    if network.features == "nystroem" and run.training.learning_starts < network.count + num_envs:
+        yield "training.learning_starts", (
+            f"{network.count} landmarks are drawn from the replay when learning starts; must be at "
+            f"least {network.count + num_envs} (with {num_envs} environments)"
+        )
+    if network.features == "ald" and run.training.learning_starts < num_envs:
+        yield "training.learning_starts", (
+            "the dictionary begins with observations of the replay; must be at least "
+            f"{num_envs}, the number of environments"
+        )
+    grows = network.features == "ald" and run.agent.base == "kernel"
+    if grows and run.training.compile == "xla":
+        yield "training.compile", (
+            "a dictionary that grows in every update is more than XLA compiles (TensorFlow 2.20 "
+            "aborts): write `compile: graph`, which `auto` is too"
+        )
     yield from _feature_memory_misfits(run, network, spaces, inputs)
+
+
+def _feature_bytes(run: RunSpec, num_features: int, num_actions: int) -> int:
+    """Return about how much memory updates on fixed features take, without their own weights."""
+    batch = run.training.batch_size
+    if run.agent.base == "kernel":
+        # Float64: normal equations and factors of every action; features at s and s', once in
+        # float32, and of an action alone.
+        return 8 * num_features * (3 * num_actions * num_features + 4 * batch)
+    # Activations at s and s' and their gradient; the head, its target and Adam's two moments.
+    return 4 * num_features * (3 * batch + 4 * num_actions)
 
 
 def _feature_memory_misfits(
     run: RunSpec, network: Features, spaces: Spaces, inputs: int
 ) -> Iterator[tuple[str, str]]:
     def size(candidate: Features) -> int:
-        # Activations at s and s' and their gradient; the head, its target and Adam's two moments;
-        # both copies of the landmarks and of their whitening.
         features = candidate.num_features(inputs)
-        landmarks = 2 * (features + inputs) if candidate.features == "nystroem" else 0
-        heads = 4 * spaces.action.num_preferences
-        return 4 * features * (3 * run.training.batch_size + heads + landmarks)
+        # Both copies of the landmarks and of their whitening, which ald has in float64.
+        words = {"nystroem": 2, "ald": 4}.get(candidate.features, 0)
+        return (_feature_bytes(run, features, spaces.action.num_preferences)
+                + 4 * words * features * (features + inputs))
 
     if (needed := size(network)) <= _MAX_FEATURE_BYTES:
         return
@@ -171,14 +209,37 @@ def _feature_memory_misfits(
     )
 
 
+def _table_misfits(run: RunSpec, spaces: Spaces) -> Iterator[tuple[str, str]]:
+    inputs = math.prod(spaces.observation.shape)
+    needed = _feature_bytes(run, inputs, spaces.action.num_preferences)
+    if needed > _MAX_FEATURE_BYTES:
+        yield "network.type", (
+            f"the normal equations of {inputs:,} observation entries need {needed / 2**30:,.1f} "
+            "GiB of memory; at most 1 GiB is allowed: write `{type: features, features: fourier}`"
+        )
+
+
 def warnings(run: RunSpec, spaces: Spaces | None) -> Iterator[str]:
     """Yield sentences about combinations that are allowed but probably not meant."""
-    if spaces is None or not isinstance(run.network, Conv) or not run.network.hidden:
+    if spaces is None:
         return
-    height, width = (
-        [side, *run.network.sizes(side)][-1] for side in spaces.observation.shape[:2])
-    channels = (*spaces.observation.shape[-1:], *run.network.filters)[-1]
-    weights = math.prod((height, width, channels, run.network.hidden[0]))
+    if isinstance(run.network, Conv) and run.network.hidden:
+        yield from _conv_warnings(run, run.network, spaces)
+    if run.agent.base == "kernel" and isinstance(run.network, Features):
+        features = run.network.num_features(math.prod(spaces.observation.shape))
+        batch = run.training.batch_size
+        if batch < features:
+            yield (
+                f"training.batch_size: an update of {run.agent.registered_name} fits {features:,} "
+                f"weights for each action to {batch:,} transitions alone; thousands are usual, "
+                "with training.train_every of 100 or so"
+            )
+
+
+def _conv_warnings(run: RunSpec, network: Conv, spaces: Spaces) -> Iterator[str]:
+    height, width = ([side, *network.sizes(side)][-1] for side in spaces.observation.shape[:2])
+    channels = (*spaces.observation.shape[-1:], *network.filters)[-1]
+    weights = math.prod((height, width, channels, network.hidden[0]))
     if weights > _MAX_DENSE_WEIGHTS:
         yield (
             f"network: {weights / 1e6:.1f} million weights follow the convolutions on "

@@ -145,14 +145,16 @@ class Fastfood(FeatureLayer):
             :, : self.options.count // 2])
 
 
-class Nystroem(FeatureLayer):
-    """K^(-1/2) k(x, z) of landmarks z; zero until `adapt` has chosen them."""
+class Landmarks(FeatureLayer):
+    """M k(z, x) of landmarks z, which are observations; zero until `adapt` has chosen some."""
+
+    whitening_dtype = tf.float32
 
     def make(self, num_inputs: int) -> None:
-        """Create the landmarks [F, D] and K^(-1/2) [F, F]."""
+        """Create the landmarks [F, D] and M [F, F]."""
         count = self.options.count
         self.landmarks = self.number("landmarks", (count, num_inputs))
-        self.whitening = self.number("whitening", (count, count))
+        self.whitening = self.number("whitening", (count, count), self.whitening_dtype)
 
     def draw(self, seed: np.random.SeedSequence) -> None:
         """Forget the landmarks; nothing is drawn before there are observations."""
@@ -164,6 +166,19 @@ class Nystroem(FeatureLayer):
     def is_adapted(self) -> bool:
         """Whether there are landmarks."""
         return bool(np.any(self.whitening))
+
+    def adapt(self, observation: tf.Tensor) -> None:
+        """Choose landmarks from observations [N, ...]."""
+        raise NotImplementedError
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """Return [B, F]."""
+        whitening = tf.cast(self.whitening, tf.float32)
+        return tf.matmul(_kernel(x, self.landmarks), whitening, transpose_b=True)
+
+
+class Nystroem(Landmarks):
+    """M = K^(-1/2), K = k(z, z), of landmarks that are chosen once."""
 
     def adapt(self, observation: tf.Tensor) -> None:
         """Choose the first F different ones of observations [N, ...] as landmarks.
@@ -181,20 +196,72 @@ class Nystroem(FeatureLayer):
         self.landmarks.assign(landmarks)
         self.whitening.assign(root)
 
-    def features(self, x: tf.Tensor) -> tf.Tensor:
-        """Return [B, F]."""
-        squares = (
-            tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
-            - 2.0 * tf.matmul(x, self.landmarks, transpose_b=True)
-            + tf.reduce_sum(tf.square(self.landmarks), axis=1)
-        )
-        kernel = tf.exp(-0.5 * tf.maximum(squares, 0.0))
-        return tf.matmul(kernel, self.whitening)
+
+class Ald(Landmarks):
+    """M = L^(-1), L L^T = K the Cholesky factor, of a dictionary that grows up to F landmarks.
+
+    By approximate linear dependence (Engel, Mannor, Meir 2004): an observation x enters if the part
+    of it that the dictionary leaves open, k(x, x) - k(x, z) K^(-1) k(z, x), is more than `novelty`.
+    With this M that part is 1 - |f(x)|^2, and a new landmark is a new feature beside the old ones,
+    which stay what they are: weights on them keep their meaning. All of it is in float64, because K
+    is nearly singular where landmarks are close.
+    """
+
+    whitening_dtype = tf.float64
+
+    @property
+    def size(self) -> tf.Tensor:
+        """How many landmarks there are: rows of M that are not 0, int32."""
+        is_used = tf.linalg.diag_part(self.whitening) > 0
+        return tf.reduce_sum(tf.cast(is_used, tf.int32))
+
+    def adapt(self, observation: tf.Tensor) -> None:
+        """Begin the dictionary with observations [N, ...]."""
+        self.grow(observation)
+
+    def grow(self, observation: tf.Tensor) -> None:
+        """Let those of observations [N, ...] enter that pass the test, one after the other."""
+        x = tf.cast(self.scaled(observation), tf.float64)
+
+        kernel = _kernel(x, tf.cast(self.landmarks, tf.float64))
+        rows = tf.matmul(kernel, self.whitening, transpose_b=True)  # features, [N, F]
+
+        def is_growing(left: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_any(left > self.options.novelty) & (self.size < self.options.count)
+
+        def enter(left: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            # The first that passes. Those before it would be refused again: what is left of them
+            # only shrinks.
+            first = tf.argmax(left > self.options.novelty, output_type=tf.int32)
+            row, root = rows[first], tf.sqrt(left[first])
+            is_new = tf.equal(tf.range(self.options.count), self.size)
+            line = tf.cast(is_new, tf.float64) - tf.linalg.matvec(
+                self.whitening, row, transpose_a=True)
+            column = (_kernel(x, x[first][tf.newaxis])[:, 0] - tf.linalg.matvec(rows, row)) / root
+            here = is_new[:, tf.newaxis]
+            self.landmarks.assign(
+                tf.where(here, tf.cast(x[first], tf.float32), self.landmarks))
+            self.whitening.assign(tf.where(here, line / root, self.whitening))
+            return left - tf.square(column), tf.where(is_new, column[:, tf.newaxis], rows)
+
+        left = 1.0 - tf.reduce_sum(tf.square(rows), axis=1)
+        tf.while_loop(is_growing, enter, (left, rows), parallel_iterations=1)
 
 
 FEATURES: Mapping[str, type[FeatureLayer]] = {
-    "rbf_grid": RbfGrid, "nystroem": Nystroem, "fourier": Fourier, "fastfood": Fastfood,
+    "rbf_grid": RbfGrid, "nystroem": Nystroem, "ald": Ald, "fourier": Fourier,
+    "fastfood": Fastfood,
 }
+
+
+def _kernel(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Return k(x, y) of scaled rows [N, D] and [M, D], in their dtype: [N, M]."""
+    squares = (
+        tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
+        - 2.0 * tf.matmul(x, y, transpose_b=True)
+        + tf.reduce_sum(tf.square(y), axis=1)
+    )
+    return tf.exp(-0.5 * tf.maximum(squares, 0.0))
 
 
 def hadamard(x: tf.Tensor) -> tf.Tensor:

@@ -73,17 +73,25 @@ class Features(Options):
     rbf_grid: k(x, c) at every point c of a grid from `low` to `high`.
     nystroem: K^(-1/2) k(x, z) of landmarks z, K = k(z, z), so that inner products are k itself at
         the landmarks; those are drawn from the replay when learning starts.
+    ald: the same of a dictionary of at most `count` observations, each of which was new to the ones
+        before it (approximate linear dependence, Engel, Mannor, Meir 2004); begun when learning
+        starts, and in kernel_dpp grown by every batch.
     fourier: cosines and sines of random directions (Rahimi and Recht 2007); inner products are k up
         to an error of count^(-1/2).
     fastfood: the same with directions that are products of Hadamard and diagonal matrices (Le,
         Sarlos, Smola 2013): time count log d and memory count, for d entries.
     """
 
-    features: Literal["rbf_grid", "nystroem", "fourier", "fastfood"] = option(
+    features: Literal["rbf_grid", "nystroem", "ald", "fourier", "fastfood"] = option(
         "fourier", "Which features."
     )
     count: int = option(
-        256, "Features; not read by rbf_grid, which has points^d.", domain=Interval(low=2)
+        256, "Features; not read by rbf_grid, which has points^d; the most that ald may have.",
+        domain=Interval(low=2),
+    )
+    novelty: float = option(
+        0.1, "ald: part of an observation, of 1, that the dictionary must leave open for it to "
+        "enter.", domain=Interval(1e-6, 1.0, open_high=True), letter="nu",
     )
     lengthscale: tuple[float, ...] = option(
         (1.0,), "Width of the kernel: one number, or one for each entry of an observation.",

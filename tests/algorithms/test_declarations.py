@@ -19,7 +19,8 @@ VALUE_ALGORITHMS = [
     name for name, cls in ALGORITHMS.items() if issubclass(cls, base.ValueAlgorithm)
 ]
 BASES = {
-    "regularised_dqn", "factorial", "quantile", "companion", "actor_critic_discrete", "sac",
+    "regularised_dqn", "factorial", "kernel", "quantile", "companion", "actor_critic_discrete",
+    "sac",
     "planner",
 }
 

@@ -1,6 +1,6 @@
 """One small run of every algorithm: tiny networks, few steps, a buffer that is overwritten."""
 
-from erlctl.options.networks import Mlp
+from erlctl.options.networks import Features, Mlp
 from erlctl.spec.schema import (
     EnvironmentSection,
     EvaluationSection,
@@ -25,7 +25,7 @@ def small_run(algorithm, *, seed=0, mode="xla", num_envs=1, **training):
             # Short episodes, so that Pendulum ends some too.
             kwargs={"time_limit": 50},
         ),
-        network=Mlp(hidden=(8,)),
+        network=Features(count=16) if algorithm.base == "kernel" else Mlp(hidden=(8,)),
         training=TrainingSection(**section),
         evaluation=EvaluationSection(episodes=3),
     )

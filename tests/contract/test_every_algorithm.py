@@ -21,6 +21,7 @@ STEPS = 200
 DIAGNOSTICS = {"q_mean", "preference_max", "entropy", "clipped_fraction", "gradient_norm"}
 OF_BASE = {
     "regularised_dqn": {"loss", "action_gap", "kl_to_target"},
+    "kernel": {"loss", "action_gap", "kl_to_target"},
     "factorial": {"loss", "action_gap", "kl_to_target"},
     "quantile": {"loss", "action_gap", "kl_to_target"},
     "companion": {"loss", "companion_loss", "action_gap", "kl_to_target"},

@@ -105,3 +105,22 @@ def test_specs_and_limits_equal_gym(environment_id):
         assert float(ours.action_spec().maximum) == theirs.action_space.high
     else:
         assert int(ours.action_spec().maximum) == theirs.action_space.n - 1
+
+
+def test_chosen_torques_are_those_of_the_continuous_pendulum():
+    rng = np.random.default_rng(0)
+    indices, torques = np.arange(5), np.linspace(-2, 2, 5, dtype=np.float32)
+    draws = tf.constant(rng.random((5, 2)), tf.float32)
+    steps = []
+    for kwargs, action in (({"torques": 5}, indices.astype(np.int32)), ({}, torques[:, None])):
+        environment = registry.make(
+            "Pendulum-v1", 5, tf.random.Generator.from_seed(0, alg="philox"), **kwargs)
+        state = environment.initial_state(draws)
+        after, reward, _ = environment.transition(state, tf.constant(action), draws)
+        steps.append((after["x"], reward))
+        is_index = environment.action_spec().dtype.is_integer
+        assert is_index == bool(kwargs)
+        assert not is_index or int(environment.action_spec().maximum) == 4
+    for chosen, given in zip(*steps, strict=True):
+        np.testing.assert_array_equal(chosen, given)
+    assert len(np.unique(steps[0][1])) == 5

@@ -10,6 +10,7 @@ from erlctl.fields import OptionsError
 from erlctl.networks.build import initialise, value_network
 from erlctl.networks.features import FEATURES, hadamard
 from erlctl.options.networks import Features
+from tests.oracles import kernel as oracle
 
 NUM_INPUTS = 6
 X = np.random.default_rng(0).standard_normal((40, NUM_INPUTS)).astype(np.float32)
@@ -106,6 +107,42 @@ def test_nystroem_with_fewer_different_observations_than_landmarks_stays_exact()
     rows = made(X[:5]).numpy()
     assert np.isfinite(rows).all()
     np.testing.assert_allclose(rows @ rows.T, kernel(X[:5], X[:5]), atol=1e-4)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize(("count", "novelty"), [(200, 0.3), (12, 0.05)])
+def test_a_dictionary_is_that_of_approximate_linear_dependence(count, novelty, xla):
+    rng = np.random.default_rng(5)
+    samples = rng.standard_normal((300, 3)).astype(np.float32)
+    made = layer(features="ald", num_inputs=3, count=count, novelty=novelty)
+    grow = tf.function(made.grow, jit_compile=xla, autograph=False)
+    expected = ()
+    for batch in np.split(samples, 3):
+        grow(tf.constant(batch))
+        expected = oracle.ald(batch, novelty, count, expected)
+        size = int(made.size)
+        assert size == len(expected) <= count
+        np.testing.assert_array_equal(made.landmarks[:size], expected)
+    assert (size == count) == (count == 12)
+    rows = made(samples).numpy()
+    assert not rows[:, size:].any()
+    z = expected.astype(float)
+    factor = np.linalg.cholesky(kernel(z, z))
+    np.testing.assert_allclose(made.whitening[:size, :size] @ factor, np.eye(size), atol=1e-12)
+    np.testing.assert_allclose(rows[:, :size] @ factor.T, kernel(samples, z), atol=1e-5)
+    left = 1.0 - np.square(rows).sum(axis=1)
+    assert (left < novelty + 1e-4).all() == (count == 200)
+
+
+def test_a_dictionary_begins_with_the_observations_it_is_adapted_to():
+    made = layer(features="ald", count=30)
+    assert not made.is_adapted
+    made.adapt(tf.constant(np.repeat(X, 2, axis=0)))
+    assert made.is_adapted
+    assert 2 <= int(made.size) <= 30
+    made.draw(np.random.SeedSequence(0))
+    assert not made.is_adapted
+    assert int(made.size) == 0
 
 
 def test_a_grid_has_the_kernel_at_each_of_its_points():

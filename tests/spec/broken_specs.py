@@ -11,6 +11,7 @@ HEAD = "name: broken\n"
 CARTPOLE = f"{HEAD}environment: {{id: CartPole-v1}}\n"
 DQN = "agent: {algorithm: dqn}\n"
 BASE = CARTPOLE + DQN
+KERNEL = f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\nnetwork: {{type: features}}\n"
 BREAKOUT = f"{HEAD}environment: {{id: MinAtar/Breakout-v1}}\n{DQN}"
 
 
@@ -168,6 +169,30 @@ FIT = [
            f"{BASE}network: {{type: features, features: nystroem, count: 64}}\n"
            "training: {learning_starts: 64}\n",
            "5:29: training.learning_starts: 64 landmarks are drawn from the replay"),
+    Broken("a solver on a network that descends",
+           f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\nnetwork: {{type: mlp}}\n",
+           "4:17: network.type: kernel_dpp is linear in fixed features; write `type: features`"),
+    Broken("an optimiser of a solver", f"{KERNEL}optimizer: {{type: sgd}}\n",
+           "5:12: optimizer: kernel_dpp solves for its weights and has none: remove this section"),
+    Broken("targets of a solver", f"{KERNEL}training: {{target_update_every: 7}}\n",
+           "5:33: training.target_update_every: kernel_dpp solves for its weights, for which"),
+    Broken("a dictionary of a solver in XLA",
+           f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
+           "network: {type: features, features: ald}\ntraining: {compile: xla}\n",
+           "5:21: training.compile: a dictionary that grows in every update is more than XLA"),
+    Broken("too many features to solve for",
+           f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
+           "network: {type: features, count: 20000}\n",
+           "4:34: network.count: 20,000 features need 17.9 GiB of memory; at most 1 GiB is "
+           "allowed, which `count: 4"),
+    Broken("continuous actions of a solver",
+           f"{HEAD}environment: {{id: Pendulum-v1}}\nagent: {{algorithm: kernel_dpp}}\n"
+           "network: {type: features}\n",
+           "3:20: agent.algorithm: kernel_dpp needs discrete actions; Pendulum-v1 has continuous"),
+    Broken("factors for a solver",
+           f"{HEAD}environment: {{id: Reacher}}\nagent: {{algorithm: kernel_dpp}}\n"
+           "network: {type: features}\n",
+           "3:20: agent.algorithm: kernel_dpp needs discrete actions; Reacher has multi_discrete"),
     Broken("factors for an algorithm of one choice",
            f"{HEAD}environment: {{id: Reacher}}\n{DQN}",
            "3:20: agent.algorithm: dqn needs discrete actions; Reacher has multi_discrete ones "

@@ -39,6 +39,28 @@ def test_a_run_goes_on_bit_exactly_wherever_it_is_cut(features):
     assert_same(copied(third), state)
 
 
+def test_a_dictionary_that_grows_goes_on_bit_exactly():
+    features = Features(features="ald", count=12, novelty=0.01)
+
+    def make(seed=0):
+        return make_program(compiled(features, "kernel_dpp", seed=seed, mode="graph"))
+
+    first = make()
+    first.advance(25)
+    early = int(first.agent._dictionary.size)
+    first.advance(35)
+    state = copied(first)
+    assert 0 < early < int(first.agent._dictionary.size) <= 12
+    second = make(9)
+    second.start(0)
+    for steps in (7, 15, 3):
+        second.advance(steps)
+    third = make(5)
+    restore(third, copied(second))
+    third.advance(35)
+    assert_same(copied(third), state)
+
+
 def nystroem_layers(program):
     return program.agent._adaptive
 

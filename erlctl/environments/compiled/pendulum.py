@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -24,6 +25,8 @@ class Pendulum(CompiledEnvironment):
     clipped. Reward -(angle^2 + 0.1 velocity^2 + 0.001 torque^2) of the state before the step.
     Never terminal.
 
+    With `torques` = n the action is an index of n torques, evenly from -2 to 2; that is ours.
+
     Gym computes in float64. A step differs by less than 1e-5; 200 steps of random actions, of which
     many pass the unstable top, by 0.02 at their end.
     """
@@ -33,10 +36,19 @@ class Pendulum(CompiledEnvironment):
         (3,), tf.float32,
         minimum=(-1.0, -1.0, -MAX_SPEED), maximum=(1.0, 1.0, MAX_SPEED), name="observation",
     )
-    action = tensor_spec.BoundedTensorSpec(
+    action: Any = tensor_spec.BoundedTensorSpec(
         (1,), tf.float32, minimum=-MAX_TORQUE, maximum=MAX_TORQUE, name="action"
     )
     reset_draws = 2
+
+    def __init__(
+        self, num_envs: int, generator: tf.random.Generator, *, torques: int | None = None,
+        time_limit: int | None = None,
+    ) -> None:
+        self._torques = None if torques is None else tf.linspace(-MAX_TORQUE, MAX_TORQUE, torques)
+        if torques is not None:
+            self.action = tensor_spec.BoundedTensorSpec((), tf.int32, 0, torques - 1, name="action")
+        super().__init__(num_envs, generator, time_limit=time_limit)
 
     def initial_state(self, draws: tf.Tensor) -> State:
         """Return angles uniform in [-pi, pi) and velocities in [-1, 1)."""
@@ -48,7 +60,10 @@ class Pendulum(CompiledEnvironment):
         """Return the state 0.05 s later, minus the cost, and False."""
         del draws
         angle, velocity = tf.unstack(state["x"], axis=-1)
-        torque = tf.clip_by_value(action[:, 0], -MAX_TORQUE, MAX_TORQUE)
+        if self._torques is None:
+            torque = tf.clip_by_value(action[:, 0], -MAX_TORQUE, MAX_TORQUE)
+        else:
+            torque = tf.gather(self._torques, action)
         cost = tf.square(angle) + 0.1 * tf.square(velocity) + 0.001 * tf.square(torque)
         acceleration = 1.5 * GRAVITY * tf.sin(angle) + 3.0 * torque
         velocity = velocity + acceleration * SECONDS_PER_STEP
