@@ -106,7 +106,7 @@ def trained(path: Path, name: str, runs_dir: Path) -> Variants:
 def measured(name: str, runs_dir: Path) -> Variants:
     """Return the variants of a spec; what differs in seed and table alone is one variant."""
     path = FOLDER / f"{name}.yaml"
-    (experiment,) = load_all([str(path)])[0:1]
+    (experiment,) = load_all([str(path)])
     groups: dict[str, list[RunSpec]] = {}
     for run in experiment.runs:
         parts = [part for part in run.variant.split(",") if not part.startswith("seed=")]
@@ -116,11 +116,11 @@ def measured(name: str, runs_dir: Path) -> Variants:
     return trained(path, name, runs_dir)
 
 
-def draw(axes: plt.Axes, lines: Lines, metric: str, label: str) -> None:
+def draw(axes: plt.Axes, lines: Lines, metric: str, label: str, dashes: str = "-") -> None:
     """Draw the mean over seeds or tables with 1.96 standard errors."""
     values = lines.metrics[metric]
     mean = values.mean(1)
-    (line,) = axes.plot(lines.steps, mean, label=label)
+    (line,) = axes.plot(lines.steps, mean, dashes, label=label)
     if values.shape[1] > 1:
         half = 1.96 * values.std(1, ddof=1) / np.sqrt(values.shape[1])
         axes.fill_between(lines.steps, mean - half, mean + half, color=line.get_color(),
@@ -193,7 +193,7 @@ def cvi_noise(variants: Variants) -> Result:
     axes.set_xticks(range(len(kinds)), [f"{kind} 0.1" if kind in (
         "gaussian", "bias", "adversarial") else kind.replace("_", " ") for kind in kinds])
     axes.set_yticks(range(len(operators)), list(operators.values()))
-    axes.set(title=f"{LOSS_L1}: mean and 1.96 standard errors over 20 Garnets",
+    axes.set(title=f"{LOSS_L1}\nmean and 1.96 standard errors over 20 Garnets",
              xlabel="error of every backup")
     for (i, operator), (j, kind) in itertools.product(enumerate(operators), enumerate(kinds)):
         text = f"{at[operator, kind]:.3f}\n± {half[operator, kind]:.3f}"
@@ -278,13 +278,16 @@ def action_gap(variants: Variants) -> Result:
     fine = np.linspace(0, 0.92, 200)
     axes.plot(fine, 1 / (1 - fine), "k-", lw=1, label="1 / (1 - alpha)")
     numbers, claims = {}, {}
-    kinds = (("al", "advantage learning", "C0"), ("munchausen", "Munchausen", "C1"))
-    sources = (("action_gap", "table", "o", 1e-6), ("action_gap_network", "network", "x", 0.1))
-    for (kind, name, color), (spec, where, marker, within) in itertools.product(kinds, sources):
+    # All lie on one another: hence open markers of different size.
+    kinds = (("al", "advantage learning", "C0", 17), ("munchausen", "Munchausen", "C1", 10))
+    sources = (("action_gap", "table", "o", 1e-6), ("action_gap_network", "network", "x", 0.01))
+    for (kind, name, color, size), (spec, where, marker, within) in itertools.product(
+        kinds, sources
+    ):
         gaps = np.array([
             variants[f"{spec}/{kind}-{alpha:g}"].last("action_gap") for alpha in alphas])
         ratios = gaps / gaps[0]
-        axes.plot(alphas, ratios, marker, color=color, fillstyle="none", markersize=9,
+        axes.plot(alphas, ratios, marker, color=color, fillstyle="none", markersize=size,
                   linestyle="none", label=f"{name}, {where}")
         worst = float(np.abs(ratios * (1 - alphas) - 1).max())
         numbers |= {f"{name}, {where}: at 0.9": float(ratios[-1]),
@@ -293,7 +296,7 @@ def action_gap(variants: Variants) -> Result:
     axes.set(xlabel="alpha", ylabel="action gap, relative to alpha = 0", yscale="log")
     axes.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(labelspacing=1.0, borderpad=0.8)
     return Result(figure, numbers, claims)
 
 
@@ -303,7 +306,7 @@ def dpp_divergence(variants: Variants) -> Result:
     numbers, claims = {}, {}
     for form in ("preference", "bounded", "q_plus_log_policy"):
         (lines,) = [found for name, found in variants.items() if name.endswith(f"form={form}")]
-        draw(axes, lines, "preference_max", form)
+        draw(axes, lines, "preference_max", form, "--" if form == "q_plus_log_policy" else "-")
         half = len(lines.steps) // 2
         middle = float(lines.metrics["preference_max"][half].mean())
         end = lines.last("preference_max")
@@ -314,8 +317,7 @@ def dpp_divergence(variants: Variants) -> Result:
         else:
             claims[f"{form}: moves by less than 10 % over the second half"] = abs(
                 end / middle - 1) < 0.1
-    axes.set(xlabel="environment steps", ylabel="largest |preference|, units of return",
-             yscale="log")
+    axes.set(xlabel="environment steps", ylabel="largest |preference|, units of return")
     axes.legend()
     return Result(figure, numbers, claims)
 
@@ -327,7 +329,7 @@ def bridge_garnet(variants: Variants) -> Result:
     for name, lines in variants.items():
         draw(axes, lines, "suboptimality_sup", name)
     axes.set(xlabel="iterations of planners, environment steps of the network",
-             ylabel="loss of the policy, max |q* - q|", yscale="symlog")
+             ylabel="loss of the policy, max |q* - q|")
     axes.set_yscale("symlog", linthresh=1e-3)
     axes.legend()
     return Result(figure, last, {
@@ -377,7 +379,7 @@ def make(name: str, runs_dir: Path) -> bool:
 
 def main(arguments: Iterable[str] | None = None) -> int:
     """Make the figures that were asked for, or all; return 1 when a claim does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FIGURES)}")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     chosen = parser.parse_args(None if arguments is None else list(arguments))
