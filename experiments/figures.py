@@ -123,8 +123,9 @@ def draw(axes: plt.Axes, lines: Lines, metric: str, label: str, dashes: str = "-
     (line,) = axes.plot(lines.steps, mean, dashes, label=label)
     if values.shape[1] > 1:
         half = 1.96 * values.std(1, ddof=1) / np.sqrt(values.shape[1])
-        axes.fill_between(lines.steps, mean - half, mean + half, color=line.get_color(),
-                          alpha=0.2, lw=0)
+        # What is drawn here (losses, sizes) cannot be negative.
+        axes.fill_between(lines.steps, np.maximum(mean - half, 0.0), mean + half,
+                          color=line.get_color(), alpha=0.2, lw=0)
 
 
 def panels(count: int) -> tuple[Figure, list[plt.Axes]]:
@@ -331,6 +332,7 @@ def bridge_garnet(variants: Variants) -> Result:
     axes.set(xlabel="iterations of planners, environment steps of the network",
              ylabel="loss of the policy, max |q* - q|")
     axes.set_yscale("symlog", linthresh=1e-3)
+    axes.set_ylim(-2e-4, 2.0)
     axes.legend()
     return Result(figure, last, {
         "exact planning has no loss": last["table-exact"] < 1e-9,
