@@ -47,6 +47,10 @@ quickstart: $(INSTALLED)  ## Train DQN and Munchausen-DQN on CartPole, compare t
 	$(BIN)/erlctl plot $(RUNS_DIR)/quickstart -o $(RUNS_DIR)/quickstart.png
 	@echo "The picture is $(RUNS_DIR)/quickstart.png"
 
+.PHONY: figures
+figures: $(INSTALLED)  ## Make the published figures that take minutes, and check what they must show
+	$(BIN)/python experiments/figures.py --runs-dir $(RUNS_DIR) $(ARGS)
+
 .PHONY: test
 test: $(INSTALLED)  ## Run the quick tests (a few minutes on 2 cores; JOBS=1 for one process)
 	$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile $(ARGS)

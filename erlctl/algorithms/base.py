@@ -49,6 +49,7 @@ class Algorithm(Options):
 
     Class attributes:
         base: Which agent runs it: a key of `erlctl.agents.AGENTS`.
+        step_unit: What a step of its runs is, in words for an axis.
         summary: One line for `erlctl algorithms`.
         equation: The target as the paper prints it, in the names of the fields.
         source: Paper.
@@ -58,6 +59,7 @@ class Algorithm(Options):
     """
 
     base: ClassVar[str]
+    step_unit: ClassVar[str] = "environment steps"
     summary: ClassVar[str]
     equation: ClassVar[str]
     source: ClassVar[str]

@@ -62,6 +62,7 @@ class Planner(Algorithm):
     """
 
     base: ClassVar[str] = "planner"
+    step_unit: ClassVar[str] = "iterations"
     deep: ClassVar[str]
     # A planner takes no steps in its environment; `eval --policy collect` plays pi_k itself.
     collect_policy: ClassVar[Options] = Boltzmann()  # type: ignore[misc]

@@ -44,8 +44,9 @@ class Run:
         algorithm: Name of the algorithm, "" where the source does not say.
         status: pending, running, complete, failed, interrupted or diverged.
         reason: Why it has that status, "".
-        step: Environment steps done.
-        total_steps: Environment steps planned.
+        step: Steps done.
+        total_steps: Steps planned.
+        step_unit: What a step is: "environment steps", "iterations" of a planner.
         protocol: How it was evaluated, in words: "20 greedy episodes".
         spec_text: The resolved spec without the seed; "" for other sources.
         facts: run.json.
@@ -67,6 +68,7 @@ class Run:
     reason: str = ""
     step: int = 0
     total_steps: int | None = None
+    step_unit: str = "environment steps"
     protocol: str = ""
     spec_text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -128,6 +130,11 @@ def mean_by_step(steps: Floats, values: Floats) -> tuple[Floats, Floats]:
         return distinct, values[np.argsort(steps, kind="stable")]
     sums = np.bincount(group, weights=values)
     return distinct, sums / np.bincount(group)
+
+
+def step_units(runs: Iterable[Run]) -> str:
+    """Return what the steps of runs are, for an axis: "iterations or environment steps"."""
+    return " or ".join(sorted({run.step_unit for run in runs}, reverse=True)) or Run.step_unit
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def load_run(paths: layout.RunPaths) -> Run:
         reason=printable(" ".join(str(facts.get("reason") or "").split()))[:_MAX_REASON],
         step=_whole(facts.get("step")) or 0,
         total_steps=_whole(facts.get("total_steps")) or _whole(spec.get("training.steps")),
+        step_unit=printable(str(facts.get("step_unit") or Run.step_unit))[:_MAX_LETTERS],
         protocol=_protocol(spec, facts),
         spec_text=spec_text,
         facts=facts,
@@ -131,6 +132,7 @@ def _protocol(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 def _without_environment(variant: str, environment: str) -> str:
     """Drop the environment from a variant's name, so that environments can be put together."""
-    name = re.escape(environment.partition("(")[0])
+    # A folder's name has "-" where an id such as MinAtar/Breakout-v1 has other signs.
+    name = re.escape(environment.partition("(")[0]).replace("/", "[/-]").replace(":", "[:-]")
     pattern = re.compile(rf"(?:(?:environment\.?)?(?:id)?=)?{name}")
     return ",".join(part for part in variant.split(",") if not pattern.fullmatch(part.strip()))

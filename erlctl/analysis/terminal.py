@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from erlctl.analysis import labels
-from erlctl.analysis.data import RETURN, Metric, Run
+from erlctl.analysis.data import RETURN, Metric, Run, step_units
 from erlctl.analysis.grid import align
 from erlctl.analysis.numbers import natural
 
@@ -75,7 +75,7 @@ def _picture(
         )
         legend.append(f"  {letter} {name} (n = {len(members)})")
     plotext.title(f"{environment}: {metric.label}, {statistic} over runs")
-    plotext.xlabel("environment steps")
+    plotext.xlabel(step_units(runs))
     text = plotext.build() if color else plotext.uncolorize(plotext.build())
     lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(lines if color else [*lines, *legend])

@@ -256,7 +256,16 @@ class GridKeywords(TableKeywords):
 class MazeKeywords(TableKeywords):
     """The keyword arguments of the maze."""
 
-    random_move: float = option(0.1, "Chance of a random legal move.", domain=UNIT)
+    random_move: float = option(0.1, "Chance of a random legal move; of each one in jax.",
+                                domain=UNIT)
+    version: Literal["torch", "jax"] = option(
+        "torch", "Dynamics of ShinRL's branch; jax has its bug: walls are open, the start is shut."
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """In the jax version each of up to five moves has that chance."""
+        if self.version == "jax" and self.random_move > 0.2:
+            yield "random_move", "at most 0.2 where version is jax: each of five moves has it"
 
 
 def _tabular(

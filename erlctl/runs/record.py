@@ -133,6 +133,7 @@ def _described(run: RunSpec) -> dict[str, Any]:
         "variant": run.variant,
         "seed": run.seed,
         "total_steps": run.training.steps,
+        "step_unit": run.agent.step_unit,
         "environment": run.environment.id,
         "algorithm": run.agent.registered_name,
         "evaluation": {

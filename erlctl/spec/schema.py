@@ -191,7 +191,8 @@ class RunSpec(Options):
             ("training.learning_starts", self.training.learning_starts, "nothing is ever learned"),
             ("evaluation.every", self.evaluation.every, "it is evaluated only at the end"),
         ):
-            if value > steps:
+            is_read = path != "training.learning_starts" or self.agent.base != "planner"
+            if is_read and value > steps:
                 yield f"{path} ({value}) is more than training.steps ({steps}): {consequence}"
         yield from self.agent.warnings_in(self)
 

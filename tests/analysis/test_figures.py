@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -121,6 +122,23 @@ def test_axes_have_names_with_units_and_the_caption_explains_the_band(runs_dir):
                  "moving average of 3 points"):
         assert part in shown
     assert "Not smoothed." in texts(curves.curves(load([runs_dir]).runs))
+
+
+def of_a_planner(paths):
+    facts = json.loads(paths.run_json.read_text())
+    paths.run_json.write_text(json.dumps({**facts, "step_unit": "iterations"}))
+
+
+@pytest.mark.parametrize("kind", ["curves", "diagnostics", "terminal"])
+def test_steps_of_planners_are_iterations(runs_dir, kind):
+    of_a_planner(synthetic.write_run(runs_dir, variant="value_iteration"))
+    draw = {"curves": lambda runs: texts(curves.curves(runs)), "terminal": terminal.curves,
+            "diagnostics": lambda runs: texts(diagnostics.diagnostics(runs))}[kind]
+    shown = draw(load([runs_dir]).runs)
+    assert "iterations" in shown
+    assert "environment steps" not in shown
+    synthetic.write_run(runs_dir, variant="dqn")
+    assert "iterations or environment steps" in draw(load([runs_dir]).runs)
 
 
 def bands(panel):

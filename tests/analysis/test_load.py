@@ -123,6 +123,13 @@ def test_the_environment_is_no_part_of_the_variants_name(runs_dir, variant):
     assert only_run(runs_dir).variant == "dqn"
 
 
+def test_the_environment_is_known_by_its_name_in_a_folder(runs_dir):
+    """A sweep over `environment.id` writes MinAtar/Breakout-v1 with "-" in place of the slash."""
+    synthetic.write_run(runs_dir, variant="dqn,id=MinAtar-Breakout-v1", algorithm="dqn",
+                        environment="MinAtar/Breakout-v1")
+    assert only_run(runs_dir).variant == "dqn"
+
+
 def test_wall_time_starts_at_zero(runs_dir):
     synthetic.write_run(runs_dir, seconds_per_step=0.01)
     run = only_run(runs_dir)

@@ -161,7 +161,8 @@ def curves(
         blocks = sheet.grid(
             len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, environment in enumerate(environments):
-            lines = lines_of(runs, environment, variants, metric, by_wall_time, smooth)
+            here = [run for run in runs if run.environment == environment]
+            lines = lines_of(here, environment, variants, metric, by_wall_time, smooth)
             bounds = {}
             if metric.name == "suboptimality_sup":
                 bounds = lines_of(
@@ -179,7 +180,7 @@ def curves(
                 drawn.others(panel, lines, part)
                 sheet.heading(panel, environment)
                 panel.set_ylabel(metric.label)
-                look_of.steps_axis(panel, by_wall_time=by_wall_time)
+                look_of.steps_axis(panel, here, by_wall_time=by_wall_time)
             same_limits(column, [aligned.values for aligned in lines.values()])
             for panel in column:
                 _make_room_for_n(panel)

@@ -60,7 +60,8 @@ def diagnostics(
             parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, (environment, name) in enumerate(wanted):
             metric = METRICS[name]
-            lines = lines_of(runs, environment, variants, metric, by_wall_time, smooth)
+            here = [run for run in runs if run.environment == environment]
+            lines = lines_of(here, environment, variants, metric, by_wall_time, smooth)
             known = limits.possible(environment, metric)
             column = [block[at] for block in blocks]
             for panel, part, handles in zip(column, parts, sheet.handles, strict=True):
@@ -70,7 +71,7 @@ def diagnostics(
                 drawn.others(panel, lines, part)
                 sheet.heading(panel, metric.label if is_single else environment)
                 panel.set_ylabel("" if is_single else metric.label)
-                look_of.steps_axis(panel, by_wall_time=by_wall_time)
+                look_of.steps_axis(panel, here, by_wall_time=by_wall_time)
             same_limits(column, [aligned.values for aligned in lines.values()])
             _scale(column, name)
         return sheet.finish(

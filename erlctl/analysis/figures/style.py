@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from erlctl.analysis.data import Run, step_units
 from erlctl.analysis.labels import WIDTH, cut, labels, shared
 from erlctl.errors import ErlctlError
 
@@ -362,14 +363,14 @@ def even_ticks(axis: Any, count: int) -> None:
     axis.set_major_locator(MaxNLocator(max(1, min(count, 6)), steps=[1, 2, 5, 10]))
 
 
-def steps_axis(axis: Any, *, by_wall_time: bool = False) -> None:
-    """Name the x axis and write its ticks in one unit: 0, 50k, 100k."""
+def steps_axis(axis: Any, runs: Iterable[Run], *, by_wall_time: bool = False) -> None:
+    """Name the x axis after the steps of `runs` and write its ticks in one unit: 0, 50k, 100k."""
     from matplotlib.ticker import FuncFormatter
 
     if by_wall_time:
         axis.set_xlabel("training time (s)")
         return
-    axis.set_xlabel("environment steps")
+    axis.set_xlabel(step_units(runs))
     axis.set_xlim(left=0)
 
     def write(value: float, _: object) -> str:

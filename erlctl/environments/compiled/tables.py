@@ -145,14 +145,20 @@ def grid_world(*, size: int = 8, slip: float = 0.1) -> Table:
                  layout=layout)
 
 
-def noisy_maze(*, random_move: float = 0.1) -> Table:
-    """Return ShinRL's 4 x 4 maze `SOOO / O### / OOOO / O#RO` (torch version: walls block).
+def noisy_maze(*, random_move: float = 0.1, version: str = "torch") -> Table:
+    """Return ShinRL's 4 x 4 maze `SOOO / O### / OOOO / O#RO` with the dynamics of one branch.
 
-    Actions no-op, up, down, left, right. `random_move` is spread evenly over the moves that are
-    legal in a cell (the no-op always is), the rest goes to the chosen action, or to the no-op if
-    that is illegal. Reward 1 for every step that begins in R. The noise is in the backups, not
-    here; with a horizon of 25 the optimal undiscounted return is 18.112675.
+    Actions no-op, up, down, left, right. Reward 1 for every step that begins in R. The noise is in
+    the backups, not here.
+
+    torch: `random_move` is spread evenly over the moves that are legal in a cell (the no-op always
+    is), the rest goes to the chosen action, or to the no-op if that is illegal. With a horizon of
+    25 the optimal undiscounted return is 18.112675.
+    jax (of which ShinRL's README shows the figures): each legal move has the chance `random_move`,
+    the rest goes to the chosen action, which does nothing if it is illegal; and its wall test takes
+    the start for the wall: walls are open, the start cannot be entered again. Optimal: 11.973267.
     """
+    shut = {"torch": "#", "jax": "S"}[version]
     size = len(MAZE)
     moves = (NOOP, UP, DOWN, LEFT, RIGHT)
     cells = "".join(MAZE)
@@ -162,13 +168,15 @@ def noisy_maze(*, random_move: float = 0.1) -> Table:
         targets = {}
         for a, (across, down) in enumerate(moves):
             x, y = column + across, row + down
-            if 0 <= x < size and 0 <= y < size and MAZE[y][x] != "#":
+            if 0 <= x < size and 0 <= y < size and MAZE[y][x] != shut:
                 targets[a] = x + size * y
         for a in range(len(moves)):
+            each = random_move / len(targets) if version == "torch" else random_move
             for target in targets.values():
-                transitions[s, a, target] += random_move / len(targets)
-            # Nobody is ever inside a wall, where not even the no-op is legal; the row says "stay".
-            transitions[s, a, targets.get(a, targets.get(0, s))] += 1.0 - random_move
+                transitions[s, a, target] += each
+            # "Stay" where the no-op is illegal too: inside a wall (torch), at the start (jax).
+            instead = targets.get(0, s) if version == "torch" else s
+            transitions[s, a, targets.get(a, instead)] += 1.0 - each * len(targets)
     in_goal = np.array([cell == "R" for cell in cells])
     return Table(
         transitions=transitions,
