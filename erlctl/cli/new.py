@@ -148,7 +148,7 @@ def _spec(
         about = [f"Settings: {preset.source}.",
                  f"Measured with {algorithm}: {preset.results(algorithm, section.id)}."]
     else:
-        settings = presets.fitting(spaces, cls.action_kind)
+        settings = presets.fitting(spaces, cls)
         about = ["No tuned settings are known for this: a start that fits the environment's "
                  "spaces, not run here."]
     others = [known for known, other in registry.all_of("algorithm").items()

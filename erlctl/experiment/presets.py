@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from erlctl.algorithms.base import Algorithm
 from erlctl.environments.space import Spaces
 from erlctl.spec.nodes import ListNode, MapNode, Node
 from erlctl.spec.parser import parse
@@ -91,15 +92,23 @@ def find(environment_id: str) -> Preset | None:
     return next((p for p in all_presets() if environment_id in p.environments), None)
 
 
-def fitting(spaces: Spaces | None, action_kind: str) -> Settings:
+def fitting(spaces: Spaces | None, algorithm: type[Algorithm]) -> Settings:
     """Return untuned settings that suit an environment's spaces.
 
     Args:
         spaces: None where they are not known.
-        action_kind: Of the algorithm: "discrete" or "continuous".
+        algorithm: Declaration.
     """
     shape = spaces.observation.shape if spaces else ()
-    if action_kind == "continuous":
+    if algorithm.base == "kernel":  # few large fits
+        return {
+            "network": {"type": "features", "features": "ald", "count": 300, "novelty": 0.1},
+            "training": {
+                "steps": 20_000, "learning_starts": 1000, "train_every": 100, "batch_size": 4096,
+                "replay_capacity": 20_000,
+            }, **_HOW_OFTEN,
+        }
+    if algorithm.action_kind == "continuous":
         return {
             "network": _WIDE, "optimizer": {"type": "adam", "learning_rate": 3e-4},
             "training": {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from erlctl import registry, spec
+from erlctl.algorithms.dqn import Dqn
 from erlctl.environments.host import backends
 from erlctl.environments.registry import COMPILED
 from erlctl.experiment import load_all, presets, template
@@ -147,7 +148,7 @@ def test_pictures_get_the_filters_that_fit_their_size():
     def filters(*shape: int) -> list[int]:
         spaces = Spaces(observation=Space(shape, "uint8"), action=Space.discrete(count=3),
                         time_limit=None)
-        return presets.fitting(spaces, "discrete")["network"]["filters"]
+        return presets.fitting(spaces, Dqn)["network"]["filters"]
 
     assert (filters(10, 10, 4), filters(84, 84, 4)) == ([16], [32, 64, 64])
 
