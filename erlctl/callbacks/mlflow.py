@@ -18,7 +18,9 @@ class Mlflow(Tracker):
     """Writes a run of MLflow: parameters, evaluations, progress and spec.yaml as an artifact.
 
     Args:
-        tracking_uri: Server or folder; None: as MLflow finds it (MLFLOW_TRACKING_URI, ./mlruns).
+        tracking_uri: Server, or a database such as sqlite:///mlflow.db, for which `pip install
+            mlflow` brings the driver; MLflow 3 takes no folder. None: as MLflow finds it
+            (MLFLOW_TRACKING_URI).
         experiment: MLflow's experiment; None: the name of ours.
         log_artifacts: Whether spec.yaml and run.json are copied at the end.
 

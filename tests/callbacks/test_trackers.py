@@ -85,9 +85,10 @@ def test_wandb_offline_writes_its_own_files(watched, tmp_path, monkeypatch):
     assert b"evaluation/return_mean" in file.read_bytes()
 
 
-def test_mlflow_holds_parameters_rows_and_status(watched, tmp_path):
+def test_mlflow_holds_parameters_rows_and_status(watched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # artifacts lie in the working directory
     mlflow = pytest.importorskip("mlflow", reason="pip install 'erlctl[mlflow]'")
-    uri = f"file:{tmp_path}/mlruns"
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
     name = f"erlctl.callbacks:Mlflow,tracking_uri={uri}"
     watched.train(name, "erlctl.callbacks:EarlyStopping,patience=1,min_delta=1e9")
     watched.train(name, steps=350)
@@ -106,9 +107,10 @@ def test_mlflow_holds_parameters_rows_and_status(watched, tmp_path):
         "spec.yaml", "run.json"}
 
 
-def test_mlflow_is_told_of_a_failure(watched, tmp_path):
+def test_mlflow_is_told_of_a_failure(watched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # artifacts lie in the working directory
     mlflow = pytest.importorskip("mlflow", reason="pip install 'erlctl[mlflow]'")
-    uri = f"file:{tmp_path}/mlruns"
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
     watched.train(f"erlctl.callbacks:Mlflow,tracking_uri={uri}",
                   "tests.callbacks.ours:Fails,at=evaluation")
     client = mlflow.MlflowClient(uri)
