@@ -27,7 +27,7 @@ from erlctl.spec.canonical import flow_text
 from erlctl.spec.load import Check
 from erlctl.spec.schema import Experiment
 from erlctl.spec.source import InMemory
-from erlctl.tensorflow_setup import DEVICES, Device
+from erlctl.tensorflow_setup import Device
 
 if TYPE_CHECKING:
     from erlctl.api.results import Runs
@@ -115,15 +115,13 @@ def train(
 
     Raises:
         SpecError: Every mistake of the spec at once; nothing was started.
-        DomainError: `device` is none, or this is not the main thread.
+        DomainError: A number or `device` is out of its domain, or this is not the main thread.
         ErlctlError: What else `erlctl train` refuses.
     """
     started = time.monotonic()
     if threading.current_thread() is not threading.main_thread():
         raise DomainError("thread", threading.current_thread().name,
                           "the main thread: training takes the process's signals")
-    if device not in DEVICES:
-        raise DomainError("device", device, " or ".join(map(repr, DEVICES)))
     say = _silent if quiet else _say
     registry.load_files([name for name in trusted if registry.is_file(name)])
     experiment = _experiment(

@@ -17,7 +17,7 @@ from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
 from erlctl.runs import preflight, tuning_file
 from erlctl.spec.schema import Experiment
-from erlctl.tensorflow_setup import Device
+from erlctl.tensorflow_setup import DEVICES, Device
 
 _DOMAINS = {
     "jobs": AT_LEAST_ONE, "cores": AT_LEAST_ONE, "max_seconds": POSITIVE, "max_memory": POSITIVE,
@@ -64,6 +64,8 @@ class Wishes:
             value = getattr(self, name)
             if value is not None and value not in domain:
                 raise DomainError(name, value, str(domain))
+        if self.device not in DEVICES:
+            raise DomainError("device", self.device, " or ".join(map(repr, DEVICES)))
 
 
 def refuse_searches(experiments: Sequence[Experiment]) -> None:

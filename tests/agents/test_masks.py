@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from erlctl.options.networks import Mlp
+from erlctl.options.networks import Linear, Mlp
 from tests.agents.build import make_agent, transition
 from tests.agents.cases import DISCRETE
 
+# A fit leaves no output as it is; those of actions that nobody took become 0.
+DESCENDING = [label for label, algorithm in DISCRETE.items() if algorithm.base != "kernel"]
 SIZE, STATES, LEGAL, ALL = 6, 4, 3, 5
 
 
 def twins(algorithm):
     """Return an agent of five actions, two of them illegal and good-looking, and one of three."""
-    network = Mlp(hidden=(8,))
+    network = Linear() if algorithm.base == "kernel" else Mlp(hidden=(8,))
     masked = make_agent(
         algorithm, num_states=STATES, num_actions=ALL, masked=True, network=network
     )
@@ -73,7 +75,7 @@ def test_losses_diagnostics_and_updates_are_those_without_the_columns(label):
         )
 
 
-@pytest.mark.parametrize("label", DISCRETE)
+@pytest.mark.parametrize("label", DESCENDING)
 def test_illegal_outputs_get_no_gradient(label):
     masked, _ = twins(DISCRETE[label])
     before = [w.numpy() for w in weights(masked)]

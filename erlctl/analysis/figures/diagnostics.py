@@ -59,8 +59,7 @@ def diagnostics(
             len(wanted), columns=per_row,
             parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, (environment, name) in enumerate(wanted):
-            metric = METRICS[name]
-            here = [run for run in runs if run.environment == environment]
+            metric, here = METRICS[name], [run for run in runs if run.environment == environment]
             lines = lines_of(here, environment, variants, metric, by_wall_time, smooth)
             known = limits.possible(environment, metric)
             column = [block[at] for block in blocks]

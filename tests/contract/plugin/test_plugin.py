@@ -27,11 +27,12 @@ def _installed(monkeypatch):
     entries = {kind: dict(known) for kind, known in registry._entries.items()}
     monkeypatch.setattr(registry, "_entries", entries)
     monkeypatch.syspath_prepend(str(PACKAGE))
-    registry._discover.cache_clear()
-    registry.load_plugins.cache_clear()
+    caches = (registry._discover, registry.load_plugins, registry._entry_points)
+    for each in caches:
+        each.cache_clear()
     yield
-    registry._discover.cache_clear()
-    registry.load_plugins.cache_clear()
+    for each in caches:
+        each.cache_clear()
     sys.modules.pop("their_dqn", None)
 
 
