@@ -87,13 +87,15 @@ def _keywords(entry: CompiledEntry) -> Json:
             "then": {"properties": {"kwargs": declared}}}
 
 
-def _choices(cls: type[Options]) -> set[Choice]:
-    """Return how the sections of a class, and those below them, are chosen."""
+def _choices(cls: type[Options]) -> dict[Choice, None]:
+    """Return how the sections of a class, and those below them, are chosen, each once, in order."""
     hints = hints_of(cls).values()
-    found = {choice for hint in hints if (choice := choice_of(hint))}
+    found = {choice: None for hint in hints if (choice := choice_of(hint))}
     below = [hint for hint in hints if kind_of(hint) == "section"]
     below += [entry for choice in found for entry in registry.all_of(choice.kind).values()]
-    return found.union(*map(_choices, below))
+    for section in below:
+        found |= _choices(section)
+    return found
 
 
 def _section(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -137,6 +140,15 @@ def test_the_schema_refuses_what_is_broken_by_structure(validator, broken):
 ])
 def test_the_schema_accepts_what_the_reader_accepts(validator, text):
     assert mistakes(validator, text) == []
+
+
+def test_the_schema_is_the_same_file_every_time():
+    texts = {
+        subprocess.run([sys.executable, "-m", "erlctl", "schema"], capture_output=True, check=True,
+                       env={**os.environ, "PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
 
 
 def test_the_schema_explains_each_field():
