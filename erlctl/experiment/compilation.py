@@ -18,11 +18,10 @@ _WIDE_UNITS = 192
 
 def choose(run: RunSpec) -> Literal["xla", "graph"]:
     """Return how `compile: auto` compiles the run's program."""
-    if isinstance(run.network, Conv):
-        # Nature's network: graph 51 updates/s, XLA 22. MinAtar's: 1.5 and 1.1 thousand for dqn, 1.3
-        # and 1.2 for munchausen_dqn, 550 and 480 for sac_discrete, 44 and 26 for iqn.
-        # All with TensorFlow 2.15: with 2.20 dqn on MinAtar's is faster by XLA, 1,155 against 890;
-        # the others were not measured there yet.
+    if isinstance(run.network, Conv) and run.environment.backend != "compiled":
+        # Nature's network on 84 x 84 images: graph 51 updates/s, XLA 22 (TensorFlow 2.15). MinAtar's
+        # on 10 x 10: XLA 1,198 and graph 892 for dqn, 916 and 776 for munchausen_dqn, 964 and 786
+        # for cvi, 944 and 764 for dpp (TensorFlow 2.20, an Intel Xeon with AVX-512).
         return "graph"
     if run.agent.base == "kernel":
         # A Cholesky factor of 256 features and two actions: graph 1.4 ms, XLA 64 ms.
