@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -179,6 +180,15 @@ class Schedule:
         """Whether the value never moves."""
         return self.start == self.end
 
+    def changed(self, change: Callable[[float], Any]) -> Schedule:
+        """Return it with `change` applied to its numbers, unchecked; a constant has one number."""
+        start = change(self.start)
+        schedule = copy.copy(self)
+        object.__setattr__(schedule, "start", start)
+        object.__setattr__(schedule, "end", start if self.is_constant else change(self.end))
+        object.__setattr__(schedule, "steps", 1 if self.is_constant else change(self.steps))
+        return schedule
+
     def value(self, step: float) -> float:
         """Return the value at environment step `step`."""
         return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
@@ -229,3 +239,27 @@ def _parts(value: object) -> tuple[object, ...]:
     if isinstance(value, Schedule):
         return (value.start, value.end)
     return value if isinstance(value, tuple) else (value,)
+
+
+def change_numbers(value: Any, change: Callable[[float], Any]) -> Any:
+    """Return a copy of `value` with `change` applied to every float in it, unchecked.
+
+    Whole numbers stay as they are, apart from the length of a schedule.
+
+    Args:
+        value: A float, or a dataclass or a tuple with such; whatever else is returned.
+        change: Gives what stands in a number's place.
+    """
+    if isinstance(value, float):
+        return change(value)
+    if isinstance(value, Schedule):
+        return value.changed(change)
+    if isinstance(value, tuple):
+        return tuple(change_numbers(part, change) for part in value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    changed = copy.copy(value)
+    for field in dataclasses.fields(value):
+        part = change_numbers(getattr(value, field.name), change)
+        object.__setattr__(changed, field.name, part)  # frozen, and `part` need not be a number
+    return changed

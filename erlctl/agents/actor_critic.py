@@ -43,14 +43,16 @@ class ActorCriticAgent(Agent):
         actor: network_lib.Network, *, has_temperature_descent: bool,
     ) -> None:
         algorithm = context.algorithm
-        self._bonus = algorithm.bonus()
+        self._bonus = context.lift(lambda algorithm: algorithm.bonus())
         self._element_loss = LOSSES[algorithm.loss]
         pairs = [TargetPair.of(critic) for critic in critics]
         self._critics = [pair.online for pair in pairs]
         self._target_critics = [pair.target for pair in pairs]
         actor.create_variables()
         self._actor = actor
-        self._log_temperature = tf.Variable(math.log(algorithm.temperature), dtype=tf.float32)
+        self._log_temperature = context.variable(
+            lambda algorithm: math.log(algorithm.temperature)
+        )
         descents = [
             Descent(
                 "loss", "critic_optimizer", context.make_optimizer(),
@@ -59,14 +61,14 @@ class ActorCriticAgent(Agent):
             ),
             Descent(
                 "actor_loss", "actor_optimizer",
-                context.make_optimizer(algorithm.actor_learning_rate),
+                context.make_optimizer(lambda algorithm: algorithm.actor_learning_rate),
                 actor.trainable_weights, self._actor_loss,
             ),
         ]
         if has_temperature_descent:
             descents.append(Descent(
                 "temperature_loss", "temperature_optimizer",
-                context.make_optimizer(algorithm.temperature_learning_rate),
+                context.make_optimizer(lambda algorithm: algorithm.temperature_learning_rate),
                 [self._log_temperature], self._temperature_loss,
             ))
         super().__init__(
@@ -115,7 +117,9 @@ class DiscreteActorCriticAgent(ActorCriticAgent):
 
     def __init__(self, context: AgentContext) -> None:
         algorithm = context.algorithm
-        self._target_entropy = algorithm.target_entropy_scale * math.log(context.num_actions)
+        self._target_entropy = context.lift(
+            lambda algorithm: algorithm.target_entropy_scale * math.log(context.num_actions)
+        )
         super().__init__(
             context, [context.value_network(f"critic_{i}") for i in (1, 2)],
             context.value_network("actor"), has_temperature_descent=algorithm.learn_temperature,

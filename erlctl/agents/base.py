@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import common, eager_utils
 
+from erlctl.agents.inputs import Inputs
 from erlctl.agents.optimizers import StepSchedule, make_optimizer
 from erlctl.agents.policies import Clock, Temperature, preference_policy
 from erlctl.fields import Options, Schedule
@@ -27,8 +28,10 @@ from erlctl.maths.values import take_action
 from erlctl.networks.build import initialise, value_network
 from erlctl.networks.features import Landmarks
 from erlctl.options.policies import Greedy
+from erlctl.spec.schema import RunSpec
 
 Observation = Any  # a tensor, or {"observation": tensor, "mask": bool [B, A]}
+T = TypeVar("T")
 LOSSES = {
     "huber": common.element_wise_huber_loss,
     "squared": common.element_wise_squared_loss,
@@ -51,6 +54,8 @@ class AgentContext:
         step: int64 variable, environment steps done; read by learning-rate schedules.
         total_steps: Environment steps of the run.
         xla: Whether updates will be compiled by XLA.
+        inputs: Inputs of the program that the agent is part of; `algorithm` has them as its
+            numbers. None where the agent is all there is.
     """
 
     algorithm: Any
@@ -64,6 +69,21 @@ class AgentContext:
     step: tf.Variable
     total_steps: int
     xla: bool
+    inputs: Inputs | None = None
+
+    def lift(self, of: Callable[[Any], T]) -> T:
+        """Return `of(algorithm)`, computed with Python's numbers, with inputs in their place."""
+        if self.inputs is None:
+            return of(self.algorithm)
+        return self.inputs.lift(lambda run: of(run.agent))
+
+    def variable(self, of: Callable[[Any], float]) -> tf.Variable:
+        """Return a float32 variable that begins each run as `of(algorithm)`."""
+        first = of(self.algorithm) if self.inputs is None else of(self.inputs.run.agent)
+        variable = tf.Variable(first, dtype=tf.float32)
+        if self.inputs is not None:
+            self.inputs.bind(variable, lambda run: of(run.agent))
+        return variable
 
     @property
     def observation_spec(self) -> Any:
@@ -88,14 +108,38 @@ class AgentContext:
             self.network, self.observation_spec, outputs, xla=self.xla, name=name
         )
 
-    def make_optimizer(self, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
-        """Return a new optimiser; `learning_rate` replaces the spec's."""
-        start = self.optimizer.learning_rate
-        rate: Any = start if learning_rate is None else learning_rate
-        final = self.optimizer.final_learning_rate
-        if final is not None:
-            rate = StepSchedule(Schedule(rate, rate * final / start, self.total_steps), self.step)
-        return make_optimizer(self.optimizer, rate, xla=self.xla)
+    def make_optimizer(
+        self, own_rate: Callable[[Any], float | None] = lambda _: None
+    ) -> tf.keras.optimizers.Optimizer:
+        """Return a new optimiser.
+
+        Args:
+            own_rate: Algorithm -> a learning rate in place of the optimiser's, or None.
+        """
+        def rates(algorithm: Any, optimizer: Any, total_steps: int) -> Schedule:
+            own, final = own_rate(algorithm), optimizer.final_learning_rate
+            start = optimizer.learning_rate if own is None else own
+            return Schedule(
+                start, start if final is None else start * final / optimizer.learning_rate,
+                total_steps,
+            )
+
+        def of(run: RunSpec) -> Schedule:
+            return rates(run.agent, run.optimizer, run.training.steps)
+
+        # Another package's optimiser takes its rate as it likes: it is part of the program's key.
+        inputs = None if hasattr(self.optimizer, "build") else self.inputs
+        if self.inputs is not None:
+            schedule = of(self.inputs.run)
+        else:
+            schedule = rates(self.algorithm, self.optimizer, self.total_steps)
+        if self.optimizer.final_learning_rate is not None:
+            moving = schedule if inputs is None else inputs.lift(of)
+            return make_optimizer(self.optimizer, StepSchedule(moving, self.step), xla=self.xla)
+        made = make_optimizer(self.optimizer, schedule.start, xla=self.xla)
+        if inputs is not None:
+            inputs.bind(made.learning_rate, lambda run: of(run).start)
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +213,7 @@ class Agent(tf_agent.TFAgent):
     ) -> None:
         tf.Module.__init__(self)
         self.algorithm = context.algorithm
+        self._policy_temperature = context.lift(lambda algorithm: algorithm.policy_temperature)
         self.descents = tuple(descents)
         # Update order need not be the order of the logs' columns.
         self.loss_names = tuple(
@@ -204,7 +249,8 @@ class Agent(tf_agent.TFAgent):
 
     def own_temperature(self) -> Temperature:
         """Return the temperature of Boltzmann policies whose section gives none."""
-        return Schedule.constant(self.algorithm.policy_temperature)
+        temperature = self._policy_temperature
+        return Schedule.constant(0.0).changed(lambda _: temperature)
 
     def acting_policy(
         self, options: Options, clock: Clock | None, *, random_steps: int = 0

@@ -52,8 +52,7 @@ class CompanionAgent(Agent):
     """
 
     def __init__(self, context: AgentContext) -> None:
-        algorithm = context.algorithm
-        self._declaration = algorithm.companion()
+        self._declaration = context.lift(lambda algorithm: algorithm.companion())
         self._rule = COMPANION_RULES[self._declaration.rule]
         q, companion = (
             TargetPair.of(context.value_network(f"{name}_network")) for name in ("q", "companion")
@@ -68,7 +67,7 @@ class CompanionAgent(Agent):
             descents=[
                 Descent(
                     "companion_loss", "companion_optimizer",
-                    context.make_optimizer(algorithm.companion_learning_rate),
+                    context.make_optimizer(lambda algorithm: algorithm.companion_learning_rate),
                     companion.online.trainable_weights, self._companion_loss,
                 ),
                 Descent(

@@ -42,11 +42,13 @@ class ContinuousActorCriticAgent(ActorCriticAgent):
     )
 
     def __init__(self, context: AgentContext) -> None:
-        algorithm, spec = context.algorithm, context.action_spec
+        spec = context.action_spec
         self._low = tf.constant(np.broadcast_to(spec.minimum, spec.shape), tf.float32)
         self._high = tf.constant(np.broadcast_to(spec.maximum, spec.shape), tf.float32)
         num_dimensions = int(np.prod(spec.shape))
-        self._target_entropy = -algorithm.target_entropy_scale * num_dimensions
+        self._target_entropy = context.lift(
+            lambda algorithm: -algorithm.target_entropy_scale * num_dimensions
+        )
         critics = [
             state_action_network(
                 context.network, context.observation_spec, spec, name=f"critic_{i}"

@@ -10,6 +10,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
+from erlctl.agents.inputs import number_of
 from erlctl.agents.policies import Clock
 from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Schedule
@@ -53,7 +54,8 @@ class SquashedGaussianPolicy(tf_policy.TFPolicy):
 
     def figures(self, step: int) -> dict[str, float]:
         """Return the probability of a uniform action at an environment step."""
-        return {"epsilon": 1.0 if step < self._random_steps else self._epsilon.value(step)}
+        epsilon = self._epsilon.changed(number_of).value(step)
+        return {"epsilon": 1.0 if step < self._random_steps else epsilon}
 
     def _variables(self) -> list[tf.Variable]:
         return list(self._network.variables)

@@ -119,7 +119,7 @@ def ridge_weights(
         tf.matmul(features * row[:, tf.newaxis], features, transpose_a=True)
         for row in tf.unstack(rows, axis=1)
     ])
-    diagonal = tf.linalg.diag_part(gram) + ridge
+    diagonal = tf.linalg.diag_part(gram) + tf.convert_to_tensor(ridge, gram.dtype)
     gram = tf.linalg.set_diag(gram, tf.where(diagonal > 0, diagonal, 1.0))
     moments = tf.matmul(features, rows * y[:, tf.newaxis], transpose_a=True)  # [F, A]
     factor = tf.linalg.cholesky(gram)

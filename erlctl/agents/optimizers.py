@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from erlctl.agents.inputs import number_of
 from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Options, Schedule
 from erlctl.options.optimizers import Adam, RmsProp, Sgd
@@ -34,7 +35,7 @@ class StepSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Return the schedule's numbers."""
-        return dataclasses.asdict(self._schedule)
+        return dataclasses.asdict(self._schedule.changed(number_of))
 
 
 class KernelAdam(tf.keras.optimizers.Adam):

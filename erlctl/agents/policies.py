@@ -12,6 +12,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
+from erlctl.agents.inputs import number_of
 from erlctl.agents.schedules import schedule_value
 from erlctl.fields import Options, Schedule
 from erlctl.maths import policies, tsallis
@@ -97,10 +98,10 @@ class PreferencePolicy(tf_policy.TFPolicy):
         """Return epsilon and temperature at an environment step; absent where not used."""
         figures = {}
         if self._epsilon is not None or self._random_steps:
-            epsilon = (self._epsilon or Schedule.constant(0.0)).value(step)
+            epsilon = (self._epsilon or Schedule.constant(0.0)).changed(number_of).value(step)
             figures["epsilon"] = 1.0 if step < self._random_steps else epsilon
         if isinstance(self._temperature, Schedule):
-            figures["temperature"] = self._temperature.value(step)
+            figures["temperature"] = self._temperature.changed(number_of).value(step)
         elif self._temperature is not None:
             figures["temperature"] = float(self._temperature())
         return figures

@@ -34,7 +34,7 @@ class ValueAgent(Agent):
     """
 
     def __init__(self, context: AgentContext) -> None:
-        self._backup = context.algorithm.backup()
+        self._backup = context.lift(lambda algorithm: algorithm.backup())
         self._centre = CENTRES.get(getattr(context.network, "dueling", None) or "")
         if self._centre is not None:
             self.figure_names = (*self.figure_names, "value_head")
@@ -91,7 +91,7 @@ class ValueAgent(Agent):
         return {
             **{name: tf.reduce_mean(values) for name, values in head.items()},
             **diagnostics.policy_figures(
-                q, target_q, self.algorithm.policy_temperature, mask,
+                q, target_q, self._policy_temperature, mask,
                 operator=self._backup.operator,
             ),
             "clipped_fraction": targets.clipped_fraction(self._backup, target_q, action, mask),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from erlctl.algorithms.base import Algorithm
 from erlctl.fields import POSITIVE, option
@@ -60,6 +60,10 @@ class ActorCriticAlgorithm(Algorithm):
     def bonus(self) -> Bonus:
         """Return the log-policy terms of the critic's target."""
         return Bonus()
+
+    def declaration(self) -> Any:
+        """Return the log-policy terms of the critic's target."""
+        return self.bonus()
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse a step size for a temperature that is not learned."""

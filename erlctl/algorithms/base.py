@@ -78,6 +78,10 @@ class Algorithm(Options):
         """Temperature of the algorithm's own Boltzmann policy; 0 where the policy is greedy."""
         return 0.0
 
+    def declaration(self) -> Any:
+        """Return the numbers that agents are built from, made from the fields; None: the fields."""
+        return None
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Refuse a Boltzmann behaviour policy that nobody gives a temperature."""
         yield from temperature_conflicts(
@@ -103,6 +107,10 @@ class RegularisedAlgorithm(Algorithm):
     def backup(self) -> Backup:
         """Return the target's numbers."""
         raise NotImplementedError
+
+    def declaration(self) -> Any:
+        """Return the target's numbers."""
+        return self.backup()
 
     def warnings(self) -> Iterator[str]:
         """Name targets that diverge and targets that no paper defines."""

@@ -75,6 +75,10 @@ class CompanionAlgorithm(Algorithm):
         """Return the numbers of the two-network scheme."""
         raise NotImplementedError
 
+    def declaration(self) -> Any:
+        """Return the numbers of the two-network scheme."""
+        return self.companion()
+
     def warnings_in(self, run: Any) -> Iterator[str]:
         """Say what soft synchronisations do to a schedule that counts them."""
         weight, polyak = self.companion().weight, run.training.target_update_polyak

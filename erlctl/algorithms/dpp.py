@@ -90,6 +90,10 @@ class Dpp(ValueAlgorithm):
         """Return the target of the one-network forms."""
         return dpp_backup(self)
 
+    def declaration(self) -> Any:
+        """Return the target of the form."""
+        return self.companion() if self.form == "q_plus_log_policy" else self.backup()
+
     def companion(self) -> Companion:
         """Return the numbers of the two-network form."""
         return Companion(

@@ -163,14 +163,14 @@ class Worker:
             time.sleep(TICK_SECONDS)
 
     def _program_for(self, run: RunSpec) -> Any:
-        """Return the run's program at step 0; the next seed of the last starts uncompiled."""
+        """Return the run's program at step 0; a run of the last one's kind compiles nothing."""
         if not self._programs.has(run) and run.agent.base != "planner":
             self._emit(Compiling(label_of(run)))
             started = time.monotonic()
             self._programs.get(run)
             self._emit(Compiled(label_of(run), time.monotonic() - started))
         program = self._programs.get(run)
-        program.start(run.seed)
+        program.start(run)
         return program
 
     def _report(self, event: Event) -> None:

@@ -28,10 +28,10 @@ def averaging_weight(schedule: AveragingWeight, syncs: tf.Tensor) -> tf.Tensor:
     Returns:
         A scalar in [0, 1].
     """
-    largest = tf.constant(schedule.largest, syncs.dtype)
+    largest = tf.convert_to_tensor(schedule.largest, syncs.dtype)
     if not schedule.grows:
         return largest
-    count = syncs + tf.constant(schedule.offset, syncs.dtype)
+    count = syncs + tf.convert_to_tensor(schedule.offset, syncs.dtype)
     return tf.minimum(count / (count + 1.0), largest)
 
 
@@ -123,6 +123,7 @@ def mirror_descent_logits(
     Returns:
         Shape [..., A], at most 0, no gradient; illegal actions have 0.
     """
+    kl_coefficient = tf.convert_to_tensor(kl_coefficient, q.dtype)
     logits = (q + kl_coefficient * log_prior) / (kl_coefficient + entropy_coefficient)
     logits, _ = values.centre(logits, mask)
     if mask is not None:
@@ -172,7 +173,7 @@ def dual_averaging_temperature(
         A scalar, units of return.
     """
     if entropy_coefficient > 0:
-        return tf.constant(entropy_coefficient, syncs.dtype)
+        return tf.convert_to_tensor(entropy_coefficient, syncs.dtype)
     return kl_coefficient / (syncs + 1.0)
 
 
@@ -199,7 +200,7 @@ def scaled_log_policy(
     shifted, _ = values.centre(preference, mask)
     scaled = shifted - values.logsumexp(shifted, temperature, mask)[..., tf.newaxis]
     if low is not None:
-        scaled = tf.maximum(scaled, tf.constant(low, scaled.dtype))
+        scaled = tf.maximum(scaled, tf.convert_to_tensor(low, scaled.dtype))
     if mask is not None:
         scaled = tf.where(mask, scaled, tf.zeros_like(scaled))
     return tf.stop_gradient(scaled)

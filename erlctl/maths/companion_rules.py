@@ -66,7 +66,7 @@ def _one(declaration: Companion, syncs: tf.Tensor) -> tf.Tensor:
 
 
 def _kl_coefficient(declaration: Companion, syncs: tf.Tensor) -> tf.Tensor:
-    return tf.constant(declaration.kl_coefficient, syncs.dtype)
+    return tf.convert_to_tensor(declaration.kl_coefficient, syncs.dtype)
 
 
 def _averaging_temperature(declaration: Companion, syncs: tf.Tensor) -> tf.Tensor:
@@ -99,7 +99,7 @@ def _averaged_value(declaration: Companion, at: Outputs, syncs: tf.Tensor) -> tf
         at.companion, _averaging_temperature(declaration, syncs), at.mask
     )
     if declaration.entropy_coefficient > 0:
-        inverse = tf.constant(1.0 / declaration.entropy_coefficient, syncs.dtype)
+        inverse = 1.0 / tf.convert_to_tensor(declaration.entropy_coefficient, syncs.dtype)
     else:
         # One iteration behind: k / lambda; as a factor, because the temperature is infinite at 0.
         inverse = syncs / declaration.kl_coefficient

@@ -30,6 +30,7 @@ def quantile_huber_loss(
     Returns:
         Shape [B].
     """
+    kappa = tf.convert_to_tensor(kappa, predictions.dtype)
     error = tf.stop_gradient(target)[:, tf.newaxis, :] - predictions[:, :, tf.newaxis]
     size = tf.abs(error)
     huber = tf.where(size <= kappa, 0.5 * tf.square(error), kappa * (size - 0.5 * kappa))

@@ -76,8 +76,8 @@ GAPS: Mapping[str, Callable[..., tf.Tensor]] = {
 def clip(x: tf.Tensor, bounds: tuple[float | None, float | None]) -> tf.Tensor:
     """Return `x` limited to `bounds` = (low, high); None on a side is no limit there."""
     low, high = bounds
-    x = x if low is None else tf.maximum(x, tf.constant(low, x.dtype))
-    return x if high is None else tf.minimum(x, tf.constant(high, x.dtype))
+    x = x if low is None else tf.maximum(x, tf.convert_to_tensor(low, x.dtype))
+    return x if high is None else tf.minimum(x, tf.convert_to_tensor(high, x.dtype))
 
 
 def clipped_fraction(
@@ -91,7 +91,7 @@ def clipped_fraction(
     if low is None or backup.gap_scale == 0:
         return tf.zeros([], q.dtype)
     unclipped = GAPS[backup.gap](backup, q, action, mask)
-    return tf.reduce_mean(tf.cast(unclipped < tf.constant(low, q.dtype), q.dtype))
+    return tf.reduce_mean(tf.cast(unclipped < tf.convert_to_tensor(low, q.dtype), q.dtype))
 
 
 def gap_term(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProgramCache:
-    """Makes programs and keeps the last: runs that differ in the seed alone share one.
+    """Makes programs and keeps the last: runs with the same `spec.program_key` share one.
 
     Args:
         factory: Makes the program of a run.

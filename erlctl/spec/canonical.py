@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from erlctl.fields import Choice, Options, Schedule
+from erlctl.fields import Choice, Options, Schedule, change_numbers
 from erlctl.spec.nodes import Scalar, resolve
 from erlctl.spec.reader import hints_of
 from erlctl.spec.schema import RunSpec
@@ -38,11 +38,34 @@ def fingerprint(run: RunSpec) -> str:
 
 
 def program_key(run: RunSpec) -> str:
-    """Return a key that runs share if and only if they differ in name, variant and seed alone.
+    """Return a key that runs share if they can use one compiled program.
 
-    Such runs can use one compiled program.
+    They differ in the seed, in how often things are done beside training, in the number of steps
+    and in the numbers that a program reads when it runs: those of the algorithm and its policies,
+    and the learning rates. Of these only the kind is part of the key.
     """
-    return fingerprint(dataclasses.replace(run, name="any", variant="any", seed=0))
+    if run.agent.base == "planner":  # nothing is compiled
+        return fingerprint(dataclasses.replace(run, name="any", variant="any", seed=0))
+    rest = plain(run)
+    for path in ("name", "variant", "seed", "agent", "evaluation", "checkpoint", "logging"):
+        del rest[path]
+    del rest["training"]["steps"]
+    # What an algorithm makes of its fields may differ in kind where they do not.
+    numbers: list[Any] = [
+        run.agent, run.agent.declaration(), run.evaluation.policy, run.evaluation.episodes
+    ]
+    if not hasattr(run.optimizer, "build"):  # one of another package takes its rate as it likes
+        start, end = (rest["optimizer"].pop(f"{name}learning_rate") for name in ("", "final_"))
+        numbers.append(None if end is None else Schedule(start, end, 1))
+    kinds = change_numbers(tuple(numbers), kind_of_number)
+    return hashlib.sha256(f"{yaml_text(rest)}{kinds}".encode()).hexdigest()
+
+
+def kind_of_number(number: float) -> str:
+    """Return how a number stands to 0 and 1, which programs may depend on."""
+    if number in (0, 1):
+        return str(int(number))
+    return "below 0" if number < 0 else "in (0, 1)" if number < 1 else "above 1"
 
 
 def diff(a: RunSpec, b: RunSpec, a_name: str = "before", b_name: str = "after") -> str:

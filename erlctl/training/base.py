@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk
 from erlctl.training.evaluator import Evaluator, Film, PolicyName
 from erlctl.training.export import export_policy
@@ -30,14 +31,18 @@ class TrainingProgram(abc.ABC):
     def __init__(
         self, learner: Learner, evaluator: Evaluator, variables: Mapping[str, tf.Variable]
     ) -> None:
-        self.run = learner.run
         self._learner, self._evaluator = learner, evaluator
         self._variables = {**learner.variables(), **variables}
         self._initial = {
             name: np.array(variable) for name, variable in self._variables.items()
             if not name.startswith("replay/")
         }
-        self.start(self.run.seed)
+        self.start(self.run)
+
+    @property
+    def run(self) -> RunSpec:
+        """The run that the program has now, resolved."""
+        return self._learner.run
 
     @property
     def agent(self) -> Any:
@@ -59,14 +64,13 @@ class TrainingProgram(abc.ABC):
         """Every key that `interval_metrics` may return."""
         return self._learner.metric_names
 
-    def start(self, seed: int) -> None:
-        """Make this a fresh run with `seed`; nothing is compiled again."""
+    def start(self, run: RunSpec) -> None:
+        """Make this the fresh run `run`, which shares its program; nothing is compiled again."""
         for name, variable in self._variables.items():
             value = self._initial.get(name)
             variable.assign(tf.zeros_like(variable) if value is None else value)
-        self._learner.start(seed)
-        self._evaluator.seed = seed
-        self.begin(seed)
+        self._learner.start(run)
+        self.begin(run.seed)
 
     @abc.abstractmethod
     def begin(self, seed: int) -> None:
@@ -176,7 +180,7 @@ class TrainingProgram(abc.ABC):
     def evaluation_policy(self) -> Any:
         """Return the policy that `export_policy` saves."""
         return self.on_raw(
-            self.agent.acting_policy(self.run.evaluation.policy, None, random_steps=0))
+            self.agent.acting_policy(self._learner.policies["evaluation"], None, random_steps=0))
 
     def notes_on_resume(self) -> list[str]:
         """Return sentences about what a resumed run does not continue; none by default."""

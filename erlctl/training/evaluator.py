@@ -13,8 +13,6 @@ import tensorflow as tf
 from erlctl.agents.policies import Clock
 from erlctl.environments import registry as environments
 from erlctl.errors import ErlctlError
-from erlctl.fields import Options
-from erlctl.options.policies import Greedy
 from erlctl.training import seeding
 from erlctl.training.learner import Learner
 from erlctl.training.seeding import Stream
@@ -52,16 +50,17 @@ class Evaluator(abc.ABC):
 
     Args:
         learner: Whose agent's policies act; its clock is read by schedules and random streams.
-
-    Attributes:
-        seed: Seed of the run.
     """
 
     def __init__(self, learner: Learner) -> None:
-        self.seed = learner.run.seed
-        self._learner, self._run = learner, learner.run
+        self._learner = learner
         self._environment_draws = seeding.make_generator()
         self._policy_draws = seeding.make_generator()
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self._learner.run.seed
 
     @abc.abstractmethod
     def evaluate(
@@ -91,13 +90,10 @@ class Evaluator(abc.ABC):
 
     def make_policy(self, name: PolicyName) -> Any:
         """Return the agent's policy of that name, with the evaluator's own random numbers."""
-        options: dict[PolicyName, Options] = {
-            "evaluation": self._run.evaluation.policy,
-            "collect": self._run.agent.collect_policy,
-            "greedy": Greedy(),
-        }
         clock = Clock(self._learner.clock, self._policy_draws)
-        return self._learner.agent.acting_policy(options[name], clock, random_steps=0)
+        return self._learner.agent.acting_policy(
+            self._learner.policies[name], clock, random_steps=0
+        )
 
 
 class CompiledEvaluator(Evaluator):
@@ -149,7 +145,7 @@ class CompiledEvaluator(Evaluator):
         return self._stages[key]
 
     def _build_stage(self, num_episodes: int, name: PolicyName) -> _Stage:
-        section = self._run.environment
+        section = self._learner.run.environment
         environment = environments.make(
             section.id, num_episodes, self._environment_draws, **section.kwargs
         )

@@ -11,7 +11,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import time_step as ts
 
 from erlctl.environments.compiled.tabular import TabularEnvironment
-from erlctl.planning.model import Array, Solution, evaluate, model_of, solve, suboptimality
+from erlctl.planning.model import Array, Model, Solution, evaluate, model_of, solve, suboptimality
 
 
 class ExactLoss:
@@ -19,7 +19,6 @@ class ExactLoss:
 
     Args:
         environment: Has the table.
-        gamma: Discount in [0, 1).
         policy: Gives a distribution, or is greedy where `is_greedy`.
         is_greedy: Whether the policy gives actions alone, the same ones every time.
     """
@@ -27,8 +26,7 @@ class ExactLoss:
     names = ("suboptimality_sup", "suboptimality_l1")
 
     def __init__(
-        self, environment: TabularEnvironment, gamma: float, policy: tf_policy.TFPolicy, *,
-        is_greedy: bool,
+        self, environment: TabularEnvironment, policy: tf_policy.TFPolicy, *, is_greedy: bool,
     ) -> None:
         states, actions = environment.table.rewards.shape
 
@@ -40,18 +38,23 @@ class ExactLoss:
             return policy.distribution(step).action.probs_parameter()
 
         self._probabilities = tf.function(probabilities, autograph=False)
-        self._model = model_of([environment.table], gamma)
+        self._table = environment.table
+        # Of the run that the program has: the next one may have another discount.
+        self._solved = functools.lru_cache(maxsize=1)(self._solve)
 
-    @functools.cached_property
-    def _solution(self) -> Solution:
-        return solve(self._model)
+    def _solve(self, gamma: float) -> tuple[Model, Solution]:
+        model = model_of([self._table], gamma)
+        return model, solve(model)
 
     def policy(self) -> Array:
         """Return the probabilities as they are now, float64 [S, A]."""
         return np.asarray(self._probabilities(), np.float64)
 
-    def figures(self) -> dict[str, float]:
-        """Return the losses as they are now; see `planning.model.suboptimality`."""
-        q = evaluate(self._model, self.policy()[np.newaxis])
-        losses = suboptimality(self._solution, q)
+    def figures(self, gamma: float) -> dict[str, float]:
+        """Return the losses as they are now, at a discount in [0, 1).
+
+        See `planning.model.suboptimality`.
+        """
+        model, solution = self._solved(gamma)
+        losses = suboptimality(solution, evaluate(model, self.policy()[np.newaxis]))
         return {name: float(losses[name][0]) for name in self.names}

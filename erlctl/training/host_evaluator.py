@@ -46,7 +46,7 @@ class HostEvaluator(Evaluator):
         """Return (returns float64 [E], lengths int64 [E]); the environment's own rewards."""
         count = min(num_episodes, _MAX_ENVIRONMENTS)
         if count not in self._vectors:
-            self._vectors[count] = make_vector(self._run.environment, count)
+            self._vectors[count] = make_vector(self._learner.run.environment, count)
         self.reseed(seed)
         rollout = _Rollout(self, self._vectors[count], policy)
         quota = np.full(count, num_episodes // count) + (np.arange(count) < num_episodes % count)
@@ -72,7 +72,7 @@ class HostEvaluator(Evaluator):
         return film
 
     def _played(self, film: Film, seed: int, policy: PolicyName) -> Iterator[np.ndarray]:
-        vector = make_vector(self._run.environment, 1, draws=True)
+        vector = make_vector(self._learner.run.environment, 1, draws=True)
         try:
             self.reseed(seed)
             rollout = _Rollout(self, vector, policy)

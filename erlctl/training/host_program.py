@@ -34,10 +34,10 @@ MAX_CHUNK = 65_536
 
 
 class HostProgram(TrainingProgram):
-    """One run of host environments; `start` makes it a fresh run of any seed.
+    """One run of host environments; `start` makes it a fresh run of another.
 
     Args:
-        run: Resolved spec. Its seed is that of the first `start`, which happens here.
+        run: Resolved spec, of the first `start`, which happens here.
 
     Raises:
         ErlctlError: The backend's package is missing, or the environment cannot be used.
@@ -57,7 +57,7 @@ class HostProgram(TrainingProgram):
         self._replay = HostReplay(
             space.shape, space.dtype, tuple(action.shape), action.dtype.as_numpy_dtype,
             num_envs=num_envs, capacity=training.replay_capacity,
-            frame_stack=stack, n_step=n_step, gamma=run.agent.gamma,
+            frame_stack=stack, n_step=n_step,
         )
         self._windows = FrameWindows(num_envs, space.shape, space.dtype, stack)
         self._tally = EpisodeTally(num_envs)
@@ -101,6 +101,7 @@ class HostProgram(TrainingProgram):
     def begin(self, seed: int) -> None:
         """Empty the replay; the environments begin with the first step."""
         self._replay.clear()
+        self._replay.gamma = self.run.agent.gamma
         if self._preprocessing.normaliser:
             self._preprocessing.normaliser.clear()
         self._keys = {s: int(seeding.key_of(seed, s).astype(np.uint64))

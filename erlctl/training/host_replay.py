@@ -79,7 +79,7 @@ class HostReplay:
         n_step: int = 1, gamma: float = 1.0,
     ) -> None:
         self._num_envs, self._stack, self._n_step = num_envs, frame_stack, n_step
-        self._gamma, self._batch_frames = gamma, batch_frames(frame_stack, n_step)
+        self.gamma, self._batch_frames = gamma, batch_frames(frame_stack, n_step)
         self._slots = capacity // num_envs + frame_stack + n_step
         rows = num_envs * self._slots
         try:
@@ -174,7 +174,7 @@ class HostReplay:
             later = self._rows(environment, position + i)
             # The episode goes on as long as somebody acted on the frame that the step led to.
             goes_on = (self._acted[later] == 1) & (last == position + i - 1)
-            weight = np.float32(self._gamma**i)
+            weight = np.float32(self.gamma**i)
             reward = np.where(goes_on, reward + weight * self._reward[later], reward)
             discount = np.where(goes_on, self._discount[later] * weight, discount)
             last = np.where(goes_on, position + i, last)

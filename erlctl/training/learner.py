@@ -10,8 +10,11 @@ from tf_agents.trajectories import trajectory
 
 from erlctl.agents import build_agent
 from erlctl.agents.base import AgentContext
+from erlctl.agents.inputs import Inputs
 from erlctl.agents.policies import Clock
 from erlctl.errors import ErlctlError
+from erlctl.fields import Options
+from erlctl.options.policies import Greedy
 from erlctl.spec.schema import RunSpec
 from erlctl.training import seeding
 from erlctl.training.chunk import Chunk, Episodes, EpisodeSums
@@ -38,7 +41,7 @@ class Learner:
         ErlctlError: The algorithm needs another kind of actions.
 
     Attributes:
-        run: Resolved spec.
+        policies: Policy sections by name: "evaluation", "collect", "greedy".
         is_xla: Whether updates are compiled by XLA.
         agent: TF-Agents agent (`erlctl.agents.base.Agent`).
         collect_policy: Behaviour policy.
@@ -58,7 +61,8 @@ class Learner:
                 fix="see `erlctl algorithms` and `erlctl environments` for what fits together",
             )
         assert run.training.compile != "auto", "resolved by `erlctl.experiment.resolve`"
-        self.run, self.generators = run, generators
+        self.generators = generators
+        self._inputs = Inputs(run)
         self.is_xla = run.training.compile == "xla"
         self.clock = tf.Variable(0, dtype=tf.int64, trainable=False)
         # Keras numbers layers over the whole process and the names go into the exported policy:
@@ -66,16 +70,22 @@ class Learner:
         tf.keras.backend.reset_uids()
         self.agent: Any = build_agent(
             AgentContext(
-                algorithm=run.agent, time_step_spec=time_step_spec, action_spec=action_spec,
+                algorithm=self._inputs.lift(lambda run: run.agent),
+                time_step_spec=time_step_spec, action_spec=action_spec,
                 network=run.network, optimizer=run.optimizer,
                 target_update_every=run.training.target_update_every,
                 target_update_polyak=run.training.target_update_polyak,
                 generator=generators[Stream.AGENT], step=self.clock,
-                total_steps=run.training.steps, xla=self.is_xla,
+                total_steps=run.training.steps, xla=self.is_xla, inputs=self._inputs,
             )
         )
+        self.policies: dict[str, Options] = {
+            "evaluation": self._inputs.lift(lambda run: run.evaluation.policy),
+            "collect": self.agent.algorithm.collect_policy,
+            "greedy": Greedy(),
+        }
         self.collect_policy = self.agent.acting_policy(
-            run.agent.collect_policy, Clock(self.clock, generators[Stream.POLICY]),
+            self.policies["collect"], Clock(self.clock, generators[Stream.POLICY]),
             random_steps=run.training.learning_starts,
         )
         self._num_slots = max(_MIN_LOSSES, len(self.agent.loss_names))
@@ -85,8 +95,19 @@ class Learner:
         self._episodes = tf.Variable(tf.zeros(len(EpisodeSums._fields), tf.float64))
         self._diagnostics: dict[str, float] = {}
 
-    def start(self, seed: int) -> None:
-        """Put every stream at its beginning and give the agent fresh weights."""
+    @property
+    def run(self) -> RunSpec:
+        """The run that the program has now."""
+        return self._inputs.run
+
+    def start(self, run: RunSpec) -> None:
+        """Take the run's numbers, put every stream at its beginning, give the agent fresh weights.
+
+        Args:
+            run: With the key of the program (`spec.program_key`).
+        """
+        self._inputs.apply(run)
+        seed = run.seed
         for stream, generator in self.generators.items():
             seeding.reseed(generator, seed, stream)
         self.agent.start(seeding.sequence(seed, Stream.NETWORK))

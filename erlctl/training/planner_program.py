@@ -61,18 +61,18 @@ class PlannerProgram:
                 f"{run.agent.registered_name} needs a tabular environment; {section.id} is none",
                 fix=f"use `algorithm: {run.agent.deep}`, or an environment such as Garnet",
             )
-        self.run, self._planner = run, run.agent
+        self._planner = run.agent
         keywords = registry.keywords_of(registry.find(section.id), section.kwargs)
         assert isinstance(keywords, TableKeywords)
         assert keywords.time_limit is not None, "refused by the front door"
         self._time_limit, self._reward_noise = keywords.time_limit, keywords.reward_noise
         self._model = model_of([table], run.agent.gamma)
         self._solution = solve(self._model)
-        self.start(run.seed)
+        self.start(run)
 
-    def start(self, seed: int) -> None:
-        """Make this a fresh run with `seed`."""
-        self._seed = seed
+    def start(self, run: RunSpec) -> None:
+        """Make this the fresh run `run`, of the program's key."""
+        self.run, self._seed = run, run.seed
         self._before: planning.State | None = None
         state = planning.initial_state(self._model)
         self._arrays = {name: np.array(state[of]) for name, of in _SAVED.items()}

@@ -30,10 +30,10 @@ MAX_CHUNK = 8192
 
 
 class CompiledProgram(TrainingProgram):
-    """One run of a compiled environment; `start` makes it a fresh run of any seed.
+    """One run of a compiled environment; `start` makes it a fresh run of another.
 
     Args:
-        run: Resolved spec. Its seed is that of the first `start`, which happens here.
+        run: Resolved spec, of the first `start`, which happens here.
     """
 
     max_chunk = MAX_CHUNK
@@ -56,7 +56,7 @@ class CompiledProgram(TrainingProgram):
             self._environment.observation_spec(), self._environment.action_spec(),
             num_envs=num_envs, capacity=run.training.replay_capacity,
             generator=generators[Stream.REPLAY],
-            n_step=run.agent.n_step, gamma=run.agent.gamma,
+            n_step=run.agent.n_step, gamma=learner.agent.algorithm.gamma,
         )
         self._advance = tf.function(
             self._advance_graph, jit_compile=learner.is_xla, autograph=False,
@@ -70,7 +70,7 @@ class CompiledProgram(TrainingProgram):
         self._exact: ExactLoss | None = None
         if isinstance(self._environment, TabularEnvironment) and run.agent.gamma < 1.0:
             self._exact = ExactLoss(
-                self._environment, run.agent.gamma, evaluator.make_policy("evaluation"),
+                self._environment, evaluator.make_policy("evaluation"),
                 is_greedy=isinstance(run.evaluation.policy, Greedy),
             )
         super().__init__(learner, evaluator, {
@@ -86,7 +86,8 @@ class CompiledProgram(TrainingProgram):
 
     def interval_metrics(self) -> dict[str, float]:
         """See the base class; on a table also what the evaluation policy loses, exactly."""
-        return super().interval_metrics() | (self._exact.figures() if self._exact else {})
+        exact = self._exact.figures(self.run.agent.gamma) if self._exact else {}
+        return super().interval_metrics() | exact
 
     def begin(self, seed: int) -> None:
         """Empty the replay and reset the environments."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from erlctl.spec.schema import RunSpec
 from erlctl.training.chunk import Chunk
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Program(Protocol):
     def metric_names(self) -> tuple[str, ...]:
         """Every key that `interval_metrics` may return: the columns of the run's progress.csv."""
 
-    def start(self, seed: int) -> None:
-        """Make this a fresh run with `seed`; nothing is compiled again."""
+    def start(self, run: RunSpec) -> None:
+        """Make this the fresh run `run`, of the program's key; nothing is compiled again."""
 
     def advance(self, num_steps: int) -> Chunk:
         """Take `num_steps` environment steps (a multiple of num_envs) with their updates."""

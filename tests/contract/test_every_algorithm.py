@@ -15,6 +15,7 @@ from erlctl.training.factory import make_program
 from erlctl.training.program import CompiledProgram
 from tests.agents.cases import EVERY_ALGORITHM
 from tests.contract.cases import small_run
+from tests.training.seeded import seeded
 
 STEPS = 200
 # Besides the losses; those that only some algorithms have are below.
@@ -81,7 +82,7 @@ def test_it_compiles_with_xla_and_its_updates_are_finite(trained):
 
 
 def test_learning_moves_every_trained_network(trained, program):
-    program.start(program.run.seed)
+    program.start(program.run)
     fresh = values(program)
     groups = {name.rsplit("/", 1)[0] for name in fresh if name.startswith("agent/")}
     networks = {
@@ -100,7 +101,7 @@ def test_a_saved_state_goes_on_bit_exactly(program, trained):
     """Into a program that has done another run since, with other weights and another clock."""
     program.advance(60)
     expected = values(program)
-    program.start(5)
+    program.start(seeded(program.run, 5))
     program.advance(40)
     restore(program, trained.state)
     program.advance(60)

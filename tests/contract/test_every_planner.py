@@ -10,6 +10,7 @@ from erlctl.runs import catalogue, checkpoints
 from erlctl.runs.layout import RunPaths
 from erlctl.spec.schema import EnvironmentSection, EvaluationSection, RunSpec
 from erlctl.training.factory import make_program
+from tests.training.seeded import seeded
 
 PLANNERS = {
     name: cls for name, cls in registry.all_of("algorithm").items() if cls.base == "planner"
@@ -80,10 +81,10 @@ def test_another_seed_has_other_errors_and_a_start_forgets(name):
     program = make(name)
     program.advance(20)
     of_zero = values(program)
-    program.start(1)
+    program.start(seeded(program.run, 1))
     program.advance(20)
     assert (program.state()["agent/q"] != of_zero["agent/q"]).any()
-    program.start(0)
+    program.start(seeded(program.run, 0))
     program.advance(20)
     assert_same(of_zero, values(program))
 

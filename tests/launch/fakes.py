@@ -36,7 +36,7 @@ class FakeProgram:
         with Path(os.environ["FAKE_COMPILATIONS"]).open("a") as file:
             file.write(f"{run.variant} {os.getpid()}\n")
 
-    def start(self, seed: int) -> None:
+    def start(self, run: spec.RunSpec) -> None:
         """Nothing to do."""
 
     def close(self) -> None:

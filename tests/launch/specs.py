@@ -10,7 +10,7 @@ from erlctl.launch.process import WorkerProcess
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fakes.py")))
 start_fake = partial(WorkerProcess, command=FAKE_WORKER)
-TWO_PROGRAMS = "sweep: {agent.gamma: [0.9, 0.99]}"
+TWO_PROGRAMS = "sweep: {training.batch_size: [32, 64]}"
 _SPEC = """
 name: demo
 environment: {{id: CartPole-v1}}

@@ -15,6 +15,7 @@ from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths
 from erlctl.training.factory import make_program
 from tests.runs.observe import rows
+from tests.training.seeded import seeded
 
 SPEC = """
 name: {name}
@@ -42,7 +43,7 @@ def tensors(folder: Path) -> dict[str, np.ndarray]:
 def train(run: spec.RunSpec, runs_dir: Path) -> RunPaths:
     def program_for(run: spec.RunSpec):
         program = make_program(run)
-        program.start(run.seed)
+        program.start(run)
         return program
 
     outcome = execute(run, runs_dir, program_for=program_for)
@@ -67,7 +68,7 @@ def test_two_thousand_steps_extended_to_four_are_four_thousand_at_once(tmp_path)
 def test_fine_tuning_begins_with_the_networks_of_the_other_run(tmp_path, which):
     source = train(run_of(tmp_path, "source", 1000), tmp_path / "runs")
     program = make_program(run_of(tmp_path, "tuned", 1000))
-    program.start(7)
+    program.start(seeded(program.run, 7))
     initial.load(program, f"{source.root}@{which}")
     expected = tensors(source.checkpoint(1000, which == "latest"))
     weights = [name for name in expected if name.startswith(("agent/weights/", "agent/target_"))]

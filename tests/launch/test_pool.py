@@ -35,6 +35,12 @@ def test_each_program_is_compiled_once(make_batch, tmp_path):
     assert len((tmp_path / "compilations").read_text().splitlines()) == 2
 
 
+def test_a_sweep_over_numbers_is_one_program(make_batch, tmp_path):
+    sweep = "sweep: {agent.gamma: [0.5, 0.9, 0.99], optimizer.learning_rate: [0.1, 0.2]}"
+    make_batch(seeds=2, sweep=sweep).train(jobs=1)
+    assert len((tmp_path / "compilations").read_text().splitlines()) == 1
+
+
 def test_results_stand_in_the_order_asked_for(make_batch):
     batch = make_batch(seeds=3, sweep=TWO_PROGRAMS)
     labels = [f"{run.name}/{run.variant}/seed-{run.seed}" for run in batch.runs]

@@ -40,12 +40,12 @@ class FakeProgram:
         }
         self.weights_names = frozenset({"agent/weights/w"})
         self.replay_names = frozenset({"replay/rows"})
-        self.start(run.seed)
+        self.start(run)
 
-    def start(self, seed):
+    def start(self, run):
         for variable in self._state.values():
             variable.assign(tf.zeros_like(variable))
-        self._state["agent/weights/w"].assign(np.full((2, 3), seed, np.float32))
+        self._state["agent/weights/w"].assign(np.full((2, 3), run.seed, np.float32))
 
     def state(self):
         return self._state

@@ -61,7 +61,7 @@ def program():
 
 
 def fresh_program(run):
-    program().start(run.seed)
+    program().start(run)
     return program()
 
 

@@ -293,7 +293,7 @@ def test_weights_of_another_shape_are_refused_with_a_list(go, aligned):
 
             self._state["agent/weights/w"] = tf.Variable(np.zeros((2, 4), np.float32))
 
-        def start(self, seed):
+        def start(self, run):
             pass
 
     tuned = dataclasses.replace(

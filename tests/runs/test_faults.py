@@ -39,7 +39,7 @@ def go(tmp_path, run):
     program = FakeProgram(run)
 
     def start(run):
-        program.start(run.seed)
+        program.start(run)
         return program
 
     def execute_in(runs_dir):

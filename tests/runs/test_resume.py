@@ -39,7 +39,7 @@ def test_interrupted_plus_resumed_has_the_same_bits_as_undisturbed(
     program = make_program(run)
 
     def start(run):
-        program.start(run.seed)
+        program.start(run)
         return program
 
     assert execute(run, tmp_path / "once", program_for=start).status == "complete"

@@ -194,7 +194,41 @@ def test_runs_that_differ_in_name_variant_and_seed_share_a_program(specs):
     runs = specs.add("seeds: 3\nvariants: {a: {agent.gamma: 0.5}, b: {agent.gamma: 0.5}}\n").runs
     other = specs.add("", "name=other", "agent.gamma=0.5").runs
     assert len({spec.program_key(run) for run in (*runs, *other)}) == 1
-    assert spec.program_key(specs.add("").runs[0]) != spec.program_key(runs[0])
+
+
+@pytest.mark.parametrize("change", [
+    "agent.gamma=0.5", "optimizer.learning_rate=0.1", "training.steps=123", "checkpoint.every=7",
+    "logging.every=7", "evaluation.every=7",
+    "agent.collect_policy={type: epsilon_greedy, epsilon: {start: 1.0, end: 0.5, steps: 9}}",
+])
+def test_numbers_that_a_program_reads_when_it_runs_do_not_part_programs(specs, change):
+    (run,), (other,) = specs.add("").runs, specs.add("", change).runs
+    assert spec.fingerprint(run) != spec.fingerprint(other)
+    assert spec.program_key(run) == spec.program_key(other)
+
+
+@pytest.mark.parametrize("change", [
+    "agent.gamma=1.0", "agent.gamma=0.0", "agent.gradient_clip_norm=1.0", "agent.loss=squared",
+    "agent.collect_policy={type: epsilon_greedy, epsilon: 0.5}", "agent.n_step=2",
+    "evaluation.episodes=7", "evaluation.policy={type: epsilon_greedy}", "optimizer.beta_1=0.8",
+    "optimizer.final_learning_rate=0.0001", "training.batch_size=7", "training.learning_starts=7",
+    "training.target_update_polyak=0.5", "network.hidden=[8]", "environment.num_envs=2",
+])
+def test_what_is_compiled_in_parts_programs(specs, change):
+    (run,), (other,) = specs.add("").runs, specs.add("", change).runs
+    assert spec.program_key(run) != spec.program_key(other)
+
+
+def test_numbers_that_an_algorithm_derives_part_programs_where_their_kind_differs(specs):
+    """CVI's weight of the gap is 0 without a KL term: another program than with one."""
+    cvi = "agent={algorithm: cvi, kl_coefficient: %s, entropy_coefficient: %s}"
+    keys = {
+        pair: spec.program_key(specs.add("", cvi % pair).runs[0])
+        for pair in (("0.1", "0.2"), ("0.3", "0.4"), ("0.0", "0.2"), ("0.6", "0.7"))
+    }
+    assert keys["0.1", "0.2"] == keys["0.3", "0.4"]
+    # 0.6 + 0.7 is a temperature above 1, where the other sums are below.
+    assert len({*keys.values()}) == 3
 
 
 def test_the_difference_shows_what_changed(specs):

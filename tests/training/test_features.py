@@ -10,6 +10,7 @@ from erlctl.training.factory import make_program
 from tests.contract.cases import small_run
 from tests.training.build import declare
 from tests.training.runs import host_run
+from tests.training.seeded import seeded
 from tests.training.test_host_program import assert_same, copied, restore
 
 NYSTROEM = Features(features="nystroem", count=10)
@@ -29,7 +30,7 @@ def test_a_run_goes_on_bit_exactly_wherever_it_is_cut(features):
     assert first.advance(100).updates == 80
     state = copied(first)
     second = make_program(compiled(features, seed=7))
-    second.start(0)
+    second.start(seeded(second.run, 0))
     for steps in (7, 13, 1, 39):
         second.advance(steps)
     middle = copied(second)
@@ -52,7 +53,7 @@ def test_a_dictionary_that_grows_goes_on_bit_exactly():
     state = copied(first)
     assert 0 < early < int(first.agent._dictionary.size) <= 12
     second = make(9)
-    second.start(0)
+    second.start(seeded(second.run, 0))
     for steps in (7, 15, 3):
         second.advance(steps)
     third = make(5)

@@ -14,6 +14,7 @@ from erlctl.training.host_program import HostProgram
 from erlctl.training.program import CompiledProgram
 from erlctl.training.seeding import Stream
 from tests.training.runs import fake, host_run
+from tests.training.seeded import seeded
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_only_a_terminal_has_discount_zero_and_no_transition_leads_over_an_end()
 def test_where_the_chunks_are_cut_changes_nothing(cart_pole):
     results = []
     for chunks in ([120], [1, 50, 69]):
-        cart_pole.start(3)
+        cart_pole.start(seeded(cart_pole.run, 3))
         episodes = [cart_pole.advance(chunk).episodes for chunk in chunks]
         results.append((copied(cart_pole), np.concatenate([e.steps for e in episodes])))
     assert_same(results[0][0], results[1][0])
@@ -125,35 +126,35 @@ def test_where_the_chunks_are_cut_changes_nothing(cart_pole):
 
 
 def test_looking_at_a_run_does_not_change_it(cart_pole):
-    cart_pole.start(3)
+    cart_pole.start(seeded(cart_pole.run, 3))
     cart_pole.advance(60)
     cart_pole.evaluate(2)
     cart_pole.interval_metrics()
     cart_pole.advance(60)
     looked = weights(cart_pole)
-    cart_pole.start(3)
+    cart_pole.start(seeded(cart_pole.run, 3))
     cart_pole.advance(120)
     assert_same(looked, weights(cart_pole))
 
 
 def test_another_seed_and_back_gives_the_same_run(cart_pole):
-    cart_pole.start(5)
+    cart_pole.start(seeded(cart_pole.run, 5))
     cart_pole.advance(100)
     first = copied(cart_pole)
-    cart_pole.start(6)
+    cart_pole.start(seeded(cart_pole.run, 6))
     cart_pole.advance(100)
     other = copied(cart_pole)
-    cart_pole.start(5)
+    cart_pole.start(seeded(cart_pole.run, 5))
     cart_pole.advance(100)
     assert_same(first, copied(cart_pole))
     assert any((first[name] != other[name]).any() for name in first if "weights" in name)
 
 
 def test_a_restored_run_has_every_number_and_a_new_episode(cart_pole):
-    cart_pole.start(4)
+    cart_pole.start(seeded(cart_pole.run, 4))
     cart_pole.advance(100)
     saved = copied(cart_pole)
-    cart_pole.start(9)
+    cart_pole.start(seeded(cart_pole.run, 9))
     cart_pole.advance(10)
     restore(cart_pole, saved)
     assert (cart_pole.step, cart_pole.updates) == (100, 60)
@@ -165,13 +166,13 @@ def test_a_restored_run_has_every_number_and_a_new_episode(cart_pole):
 
 
 def test_two_resumed_runs_are_equal_and_do_not_repeat_the_first_episodes(cart_pole):
-    cart_pole.start(4)
+    cart_pole.start(seeded(cart_pole.run, 4))
     cart_pole.advance(1)
     first = cart_pole._replay._frames[0].copy()
     cart_pole.advance(99)
     saved, results = copied(cart_pole), []
     for _ in range(2):
-        cart_pole.start(0)
+        cart_pole.start(seeded(cart_pole.run, 0))
         restore(cart_pole, saved)
         cart_pole.advance(50)
         results.append(copied(cart_pole))
@@ -181,7 +182,7 @@ def test_two_resumed_runs_are_equal_and_do_not_repeat_the_first_episodes(cart_po
 
 
 def test_an_evaluation_is_a_function_of_weights_seed_and_step(cart_pole):
-    cart_pole.start(2)
+    cart_pole.start(seeded(cart_pole.run, 2))
     cart_pole.advance(60)
     one, other = cart_pole.evaluate(5), cart_pole.evaluate(5)
     np.testing.assert_array_equal(one[0], other[0])

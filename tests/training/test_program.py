@@ -14,6 +14,7 @@ from erlctl.training import loop
 from erlctl.training.factory import make_program
 from erlctl.training.seeding import TRAINING_STREAMS
 from tests.training.build import make_run
+from tests.training.seeded import seeded
 from tests.training.test_loop import Notes
 
 
@@ -25,7 +26,7 @@ def shared():
 
 @pytest.fixture
 def program(shared):
-    shared.start(0)
+    shared.start(seeded(shared.run, 0))
     return shared
 
 
@@ -61,7 +62,7 @@ def rows(program, count):
 def test_every_stored_row_is_one_step_of_gyms_dynamics(mode, request):
     """So no row leads from the end of an episode to the start of the next."""
     program = request.getfixturevalue(mode)
-    program.start(0)
+    program.start(seeded(program.run, 0))
     program.advance(300)
     found = rows(program, 300)
     env = gym.make("CartPole-v1").unwrapped
@@ -108,7 +109,7 @@ def test_sampled_truncations_keep_their_discount_and_terminals_do_not(program):
 def test_a_run_does_not_depend_on_where_chunks_are_cut(program, parts):
     episodes = [program.advance(1000).episodes]
     whole = values(program)
-    program.start(0)
+    program.start(seeded(program.run, 0))
     pieces = [program.advance(part).episodes for part in parts]
     assert_same(whole, values(program))
     for field in ("steps", "returns", "lengths"):
@@ -120,7 +121,7 @@ def test_a_run_does_not_depend_on_where_chunks_are_cut(program, parts):
 def test_a_start_after_another_run_is_a_fresh_program(program):
     program.advance(150)
     program.interval_metrics()
-    program.start(7)
+    program.start(seeded(program.run, 7))
     fresh = make_program(dataclasses.replace(make_run(replay_capacity=300), seed=7))
     assert_same(values(program), values(fresh))
     program.advance(150)
@@ -134,7 +135,7 @@ def test_two_seeds_differ_in_weights_and_in_actions(program):
     first = values(program)
     program.advance(100)
     actions = rows(program, 100)["action"]
-    program.start(1)
+    program.start(seeded(program.run, 1))
     weights = {n for n in program.weights_names if first[n].ndim == 2}
     assert weights <= differing(first, values(program))
     assert {f"generators/{s.name.lower()}" for s in TRAINING_STREAMS} <= differing(
@@ -148,8 +149,13 @@ def test_the_state_is_every_variable_that_advance_captures(program):
     concrete = program._advance.get_concrete_function()
     named = {id(variable.handle): name for name, variable in program.state().items()}
     captured = {id(x): x for x in concrete.captured_inputs if x.dtype == tf.resource}
-    others = [x for key, x in captured.items() if key not in named]
-    # Keras keeps a learning rate in a variable; it is the spec's number and never changes.
+    # The spec's numbers, which `start` sets.
+    inputs = {
+        id(each._variable.handle) for _, made in program._learner._inputs._lifted for each in made
+    }
+    assert inputs & captured.keys()
+    others = [x for key, x in captured.items() if key not in (named.keys() | inputs)]
+    # Keras keeps a learning rate in a variable; it is the spec's number, which `start` sets.
     assert all("learning_rate" in str(x) for x in others)
     read_by_metrics_only = {"counters/episodes", "generators/diagnostics"}
     assert {n for key, n in named.items() if key not in captured} <= {
@@ -164,7 +170,7 @@ def test_an_update_by_xla_and_in_graph_mode_is_the_same_up_to_rounding(program, 
     batch = program._replay.sample(8)
     found = []
     for each in (program, graph):
-        each.start(0)
+        each.start(seeded(each.run, 0))
         update = tf.function(
             lambda each=each: each._learner.update(batch),
             jit_compile=each._learner.is_xla, autograph=False,
@@ -181,10 +187,10 @@ def test_an_update_by_xla_and_in_graph_mode_is_the_same_up_to_rounding(program, 
 
 
 def test_graph_mode_does_not_depend_on_where_chunks_are_cut(graph):
-    graph.start(0)
+    graph.start(seeded(graph.run, 0))
     graph.advance(300)
     whole = values(graph)
-    graph.start(0)
+    graph.start(seeded(graph.run, 0))
     graph.advance(130)
     graph.advance(170)
     assert_same(whole, values(graph))
@@ -200,7 +206,7 @@ def test_logging_and_evaluating_more_often_leaves_training_alone(program, change
     changes = {**changes, **({"evaluation": often} if "evaluation" in changes else {})}
     loop.train(program, run, Notes())
     expected = values(program)
-    program.start(0)
+    program.start(seeded(program.run, 0))
     loop.train(program, dataclasses.replace(run, **changes), Notes())
     assert_same(expected, values(program), apart={"generators/diagnostics"})
 

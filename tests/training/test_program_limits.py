@@ -11,6 +11,7 @@ from erlctl.training import loop
 from erlctl.training.factory import make_program
 from tests.contract.cases import small_run
 from tests.training.build import declare, make_run
+from tests.training.seeded import seeded
 from tests.training.test_loop import Notes
 
 
@@ -51,7 +52,7 @@ def test_a_loss_that_is_not_finite_is_noticed(name, mode):
     assert program.advance(20).diverged_at is None
     chunk = program.advance(100)
     assert 20 < chunk.diverged_at <= 120
-    program.start(0)
+    program.start(seeded(program.run, 0))
     notes = Notes()
     assert loop.train(program, run, notes).status == "diverged"
     assert notes.events == []

@@ -61,7 +61,7 @@ def test_it_trains(tmp_path):
     program = make_program(run)
     chunk = program.advance(60)
     assert (chunk.step, chunk.updates, chunk.diverged_at) == (60, 40, None)
-    assert program.agent._backup.gap_scale == 0.25
+    assert program.agent._backup.gap_scale.number == 0.25
     program.take_diagnostics()
     assert {"loss", "q_mean", "gradient_norm"} <= set(program.interval_metrics())
 

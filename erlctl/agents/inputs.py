@@ -1,0 +1,155 @@
+"""Numbers of a run that its program reads when it runs, where they could be compiled in.
+
+Runs that differ in such numbers alone share one program (`spec.program_key`): it is compiled once,
+and `Inputs.apply` gives it the numbers of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tensorflow as tf
+
+from erlctl.fields import change_numbers
+from erlctl.spec.canonical import kind_of_number
+from erlctl.spec.schema import RunSpec
+
+T = TypeVar("T")
+
+
+class Input:
+    """A number in a variable; where a tensor is wanted, a read of it.
+
+    It can be combined with tensors and compared with 0 and 1, which is the same for all runs of a
+    program. All else, arithmetic with Python's numbers among it, raises a `TypeError`: its result
+    would be compiled in and silently be that of another run.
+
+    Attributes:
+        number: The number now, for what Python does at each use anew.
+    """
+
+    def __init__(self, number: float) -> None:
+        self._variable = tf.Variable(number, dtype=tf.float64, trainable=False)
+        self.number = float(number)
+
+    def assign(self, number: float) -> None:
+        """Take another run's number."""
+        if kind_of_number(number) != kind_of_number(self.number):
+            raise TypeError(f"{number} needs another program than {self.number}")
+        self._variable.assign(number)
+        self.number = float(number)
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        """Return the number in the type that is wanted, by default float32 as Python's floats."""
+        del name
+        return tf.cast(self._variable.read_value(), dtype or tf.float32)
+
+    def _beside(self, other: Any) -> tf.Tensor:
+        if not tf.is_tensor(other):
+            raise TypeError(
+                f"an input of the program cannot be combined with {other!r}: the result would be "
+                "compiled in; make it a tensor first (tf.convert_to_tensor)"
+            )
+        return self.__tf_tensor__(other.dtype)
+
+    def __mul__(self, other: Any) -> tf.Tensor:
+        return self._beside(other) * other
+
+    def __rmul__(self, other: Any) -> tf.Tensor:
+        return other * self._beside(other)
+
+    def __add__(self, other: Any) -> tf.Tensor:
+        return self._beside(other) + other
+
+    def __radd__(self, other: Any) -> tf.Tensor:
+        return other + self._beside(other)
+
+    def __sub__(self, other: Any) -> tf.Tensor:
+        return self._beside(other) - other
+
+    def __rsub__(self, other: Any) -> tf.Tensor:
+        return other - self._beside(other)
+
+    def __truediv__(self, other: Any) -> tf.Tensor:
+        return self._beside(other) / other
+
+    def __rtruediv__(self, other: Any) -> tf.Tensor:
+        return other / self._beside(other)
+
+    def __pow__(self, power: int) -> tf.Tensor:
+        return tf.cast(self._variable.read_value() ** power, tf.float32)
+
+    def _compared(self, other: Any) -> float:
+        if other not in (0, 1):
+            raise TypeError(f"an input of the program cannot be compared with {other!r}")
+        return self.number
+
+    def __gt__(self, other: Any) -> bool:
+        return self._compared(other) > other
+
+    def __ge__(self, other: Any) -> bool:
+        return self._compared(other) >= other
+
+    def __lt__(self, other: Any) -> bool:
+        return self._compared(other) < other
+
+    def __le__(self, other: Any) -> bool:
+        return self._compared(other) <= other
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (not isinstance(other, Input) and self._compared(other) == other)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError("an input of the program has no truth value: compare it with 0")
+
+
+class Inputs:
+    """The inputs of one program, and what else it takes anew from each run.
+
+    Attributes:
+        run: The run that the program has now; at first the one that it is built for.
+    """
+
+    def __init__(self, run: RunSpec) -> None:
+        self.run = run
+        self._lifted: list[tuple[Callable[[RunSpec], Any], list[Input]]] = []
+        self._bound: list[tuple[tf.Variable, Callable[[RunSpec], float]]] = []
+
+    def lift(self, of: Callable[[RunSpec], T]) -> T:
+        """Return `of(run)` with an `Input` in place of every number.
+
+        Args:
+            of: What is computed with Python's numbers, anew for each run.
+        """
+        made: list[Input] = []
+
+        def lifted(number: float) -> Input:
+            made.append(Input(number))
+            return made[-1]
+
+        value: T = change_numbers(of(self.run), lifted)
+        self._lifted.append((of, made))
+        return value
+
+    def bind(self, variable: tf.Variable, of: Callable[[RunSpec], float]) -> None:
+        """Let `variable` begin each run as `of(run)`."""
+        self._bound.append((variable, of))
+
+    def apply(self, run: RunSpec) -> None:
+        """Take the numbers of `run`, which has the program's key."""
+        self.run = run
+        for of, inputs in self._lifted:
+            numbers: list[float] = []
+            change_numbers(of(run), numbers.append)
+            for each, number in zip(inputs, numbers, strict=True):
+                each.assign(number)
+        for variable, of in self._bound:
+            variable.assign(of(run))
+
+
+def number_of(value: float | Input) -> float:
+    """Return a number; that of an input as it is now."""
+    return value.number if isinstance(value, Input) else value
