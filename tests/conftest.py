@@ -10,7 +10,9 @@ from erlctl.tensorflow_setup import settings
 
 # Read by TensorFlow when it is imported, so set before any test module is: the bits of a worker.
 os.environ.update(settings(os.environ))
-os.environ.update(CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1")
+os.environ.update(
+    CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg", NO_COLOR="1", ERLCTL_XLA_CACHE="off"
+)
 
 # Chooses Keras 2 before a test module imports TensorFlow.
 from erlctl.environments.host.packages import revive_numpy_names

@@ -23,9 +23,11 @@ from typing import Any, Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from erlctl import compiled_cache
 from erlctl.launch import machine
 from erlctl.launch.process import python_command, worker_environment
 from erlctl.runs.preflight import available_memory
+from erlctl.tensorflow_setup import settings
 
 GIGABYTE = 2**30
 # Measured: 0.63 GB while a 64-64 network trains on CartPole; larger replays come on top.
@@ -122,11 +124,21 @@ def _machine(runs_dir: Path) -> Iterator[Check]:
         yield Check("memory", "ok", f"{_gigabytes(free)} free")
     folder = _nearest_existing(runs_dir)
     yield _disk(folder)
+    yield _compiled_programs()
     if os.access(folder, os.W_OK | os.X_OK):
         yield Check("runs directory", "ok", f"{runs_dir} can be written")
     else:
         yield Check("runs directory", "problem", f"{folder} cannot be written",
                     f"chmod u+wx {shlex.quote(str(folder))}, or name another with --runs-dir")
+
+
+def _compiled_programs() -> Check:
+    cache = compiled_cache.find({**os.environ, **settings(os.environ)})
+    if cache is None:
+        return Check("compiled programs", "ok", "not kept")
+    size = sum(path.stat().st_size for path in cache.entries())
+    return Check("compiled programs", "ok",
+                 f"{len(cache.entries())} kept, {size / 1e6:.1f} MB, in {cache.folder}")
 
 
 def _disk(folder: Path) -> Check:

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-from erlctl import events, registry, spec
+from erlctl import compiled_cache, events, registry, spec
 from erlctl.callbacks.base import RunInfo
 from erlctl.callbacks.calls import Calls
 from erlctl.callbacks.reference import Reference, make
@@ -52,6 +52,7 @@ from erlctl.runs import lock
 from erlctl.runs.layout import RunPaths, label_of
 from erlctl.runs.programs import ProgramCache
 from erlctl.spec.schema import RunSpec
+from erlctl.tensorflow_setup import selected_device
 
 TICK_SECONDS = 0.2  # the display refreshes no faster; a tick per chunk would flood the pipe
 ORPHAN_GRACE_SECONDS = 60.0  # a step of an environment may hang; nobody is left to kill us
@@ -108,6 +109,8 @@ class Job:
 class Worker:
     """Trains runs one after another in this process; any launcher's process may hold one.
 
+    It is made before TensorFlow is imported, which reads then where compiled programs are kept.
+
     Args:
         execute: `erlctl.runs.execute.execute` or a fake of the same signature.
         program_factory: `erlctl.training.factory.make_program` or a fake.
@@ -123,6 +126,8 @@ class Worker:
         self._emit = emit
         self._stop = stop
         self._programs = ProgramCache(program_factory)
+        # A GPU's programs were never tried with it.
+        self._compiled = compiled_cache.enable() if selected_device() == "cpu" else None
         self._last_tick = -TICK_SECONDS
 
     def train(self, job: Job) -> Ended:
@@ -151,6 +156,8 @@ class Worker:
             traceback.print_exc()
             outcome = Outcome(status_of_error(error), 0, sentence(error))
         outcome = calls.end(outcome)
+        if self._compiled is not None:
+            self._compiled.seal()
         is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
         if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
             self._programs.drop()
