@@ -30,20 +30,25 @@ class Input:
     """
 
     def __init__(self, number: float) -> None:
-        self._variable = tf.Variable(number, dtype=tf.float64, trainable=False)
+        # One of each type: a conversion in the program made steps of dqn 6 % longer.
+        self._variables = {
+            dtype: tf.Variable(number, dtype=dtype, trainable=False)
+            for dtype in (tf.float32, tf.float64)
+        }
         self.number = float(number)
 
     def assign(self, number: float) -> None:
         """Take another run's number."""
         if kind_of_number(number) != kind_of_number(self.number):
             raise TypeError(f"{number} needs another program than {self.number}")
-        self._variable.assign(number)
+        for variable in self._variables.values():
+            variable.assign(number)
         self.number = float(number)
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
         """Return the number in the type that is wanted, by default float32 as Python's floats."""
         del name
-        return tf.cast(self._variable.read_value(), dtype or tf.float32)
+        return self._variables[tf.as_dtype(dtype or tf.float32)].read_value()
 
     def _beside(self, other: Any) -> tf.Tensor:
         if not tf.is_tensor(other):
@@ -78,7 +83,7 @@ class Input:
         return other / self._beside(other)
 
     def __pow__(self, power: int) -> tf.Tensor:
-        return tf.cast(self._variable.read_value() ** power, tf.float32)
+        return self.__tf_tensor__() ** power
 
     def _compared(self, other: Any) -> float:
         if other not in (0, 1):

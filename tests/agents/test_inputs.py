@@ -30,7 +30,7 @@ def test_beside_tensors_it_is_the_number_in_their_type(dtype):
         assert found.numpy() == dtype.as_numpy_dtype(number)
     assert tf.convert_to_tensor(x).dtype == tf.float32
     assert tf.convert_to_tensor(x, tf.float64).numpy() == 0.1
-    assert (x**2).numpy() == np.float32(0.1**2)
+    assert (x**2).numpy() == np.float32(0.1) ** 2
 
 
 @pytest.mark.parametrize("use", [

@@ -134,7 +134,7 @@ def test_a_whole_number_may_be_written_with_an_exponent(setting, path, value):
 @pytest.mark.parametrize(("text", "backend", "compiled_as"), [
     (BASE, "compiled", "xla"),
     (environment("id: CartPole-v1, backend: gym"), "gym", "xla"),
-    (environment("id: MinAtar/Breakout-v1") + "network: {type: conv}\n", "compiled", "graph"),
+    (environment("id: MinAtar/Breakout-v1") + "network: {type: conv}\n", "compiled", "xla"),
     (BASE + "training: {compile: graph}\n", "compiled", "graph"),
 ])
 def test_nothing_is_left_to_be_decided(text, backend, compiled_as):

@@ -151,7 +151,8 @@ def test_the_state_is_every_variable_that_advance_captures(program):
     captured = {id(x): x for x in concrete.captured_inputs if x.dtype == tf.resource}
     # The spec's numbers, which `start` sets.
     inputs = {
-        id(each._variable.handle) for _, made in program._learner._inputs._lifted for each in made
+        id(variable.handle) for _, made in program._learner._inputs._lifted
+        for each in made for variable in each._variables.values()
     }
     assert inputs & captured.keys()
     others = [x for key, x in captured.items() if key not in (named.keys() | inputs)]
