@@ -113,6 +113,8 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own l
 	$(if $(ARGS),,$(BIN)/python benchmarks/algorithms.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/environments.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/checkpoints.py)
+	$(if $(ARGS),,$(BIN)/python benchmarks/shares.py)
+	$(if $(ARGS),,$(BIN)/python benchmarks/startup.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/launchers.py)
 
 .PHONY: soak
