@@ -59,6 +59,9 @@ def cartpole(name: str, work: Work, *, floors: dict[str, float]) -> Suite:
             expected=at_least("SBX")),
         Row(name="JAX, one scan", program="run_jax.py", work=work, package="gymnax", is_peer=True,
             expected=at_least("JAX")),
+        # Its ratio is the share of the limit that erlctl reaches.
+        Row(name="limit of sgemm", program="run_sgemm.py", work=work, package="torch",
+            is_peer=True),
         Row(name="JAX, 4 seeds vmapped", program="run_jax.py", work=replace(work, seeds=4),
             package="gymnax", is_peer=True),
     ])
