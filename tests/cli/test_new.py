@@ -53,6 +53,15 @@ def test_a_preset_gives_its_settings_and_says_what_is_known_of_them():
     assert "Measured with dqn: mean return 500 after 200,000 steps on CartPole-v1" in head
 
 
+@pytest.mark.parametrize(("environment", "has_planners"), [
+    ("CartPole-v1", False), ("FrozenLake-v1", False), ("Garnet", True),
+])
+def test_other_algorithms_are_those_that_would_start(environment, has_planners):
+    said = run("new", "mine", "--env", environment).err
+    assert "dual_averaging_vi" in said
+    assert ("value_iteration" in said) == has_planners
+
+
 @pytest.mark.parametrize("name", list(COMPILED))
 def test_every_compiled_environment_gets_an_algorithm_that_fits(name):
     made = run_of(written("--env", name))
