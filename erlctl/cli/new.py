@@ -16,7 +16,7 @@ from erlctl.algorithms.planners import Planner
 from erlctl.cli import options, trust
 from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
-from erlctl.errors import DomainError, ErlctlError, SpecError
+from erlctl.errors import DomainError, ErlctlError, SpecError, UnknownNameError
 from erlctl.experiment import load_all, presets, template
 from erlctl.experiment.fit import has_table
 from erlctl.experiment.load import spaces_of
@@ -114,12 +114,22 @@ def _backend_of(environment_id: str, preset: Preset | None) -> Backend:
     """Return the first backend that has an environment here, `auto` where that finds it."""
     if backends.is_compiled(environment_id):
         return "auto"
+    from erlctl.environments.host import packages
+
     if preset and preset.backends:
-        installed = filter(backends.is_installed, preset.backends)
-        return cast(Backend, next(installed, preset.backends[0]))
+        found = (name for name in preset.backends
+                 if backends.is_installed(name) and packages.has(name, environment_id))
+        return cast(Backend, next(found, preset.backends[0]))
     from erlctl.environments import inspection
 
-    return inspection.find_backends(environment_id)[0]
+    try:
+        return inspection.find_backends(environment_id)[0]
+    except UnknownNameError as error:
+        hint = presets.elsewhere(environment_id)
+        if not hint:
+            raise
+        raise packages.OtherBackendError(
+            f"unknown environment {environment_id!r}", fix=hint) from error
 
 
 def _spaces(section: EnvironmentSection, trusted: tuple[str, ...]) -> Spaces | None:
