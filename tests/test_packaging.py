@@ -178,3 +178,12 @@ def test_the_dockerfile_names_what_is_there(repository):
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     for words in re.findall(r"^RUN pip install --no-cache-dir (.*)$", text, flags=re.MULTILINE):
         assert words in makefile
+
+
+def test_lint_covers_every_folder_with_python(repository):
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    sources = re.search("^SOURCES := (.+)$", makefile, flags=re.MULTILINE)[1].split()
+    made = {"build", "dist"}
+    with_python = {path.parent.name for path in repository.glob("*/*.py")
+                   if not path.parent.name.startswith(".")} - made
+    assert with_python == set(sources)

@@ -80,7 +80,7 @@ class Preset:
         """Return in words what was measured with an algorithm, on one environment or on any."""
         found = [str(result) for result in self.measured
                  if result.algorithm == algorithm and environment in (None, result.environment)]
-        return "; ".join(found) or "not run here"
+        return "; ".join(found) or "no return measured here"
 
 
 @functools.cache

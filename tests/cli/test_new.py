@@ -235,7 +235,7 @@ def test_presets_are_listed_with_what_was_measured():
     result = run("new", "--presets")
     assert result.code == 0
     assert re.search(r"cartpole .*CartPole-v1.* dqn +mean return 500 ", result.out)
-    assert re.search(r"atari .*and \d+ more +dqn +not run here", result.out)
+    assert re.search(r"atari .*and \d+ more +dqn +no return measured here", result.out)
 
 
 def test_it_is_a_light_command():

@@ -156,7 +156,8 @@ def test_settings_in_the_text_are_taken(page, folder):
                           if path.removeprefix("agent.") in vars_of(name)), "dqn")
         setting = f"{path}={value}"
         if "RUN" in value:  # names a run that is not there, which is all that is wrong
-            assert "there is no run RUN" in erlctl("validate", "cartpole.yaml", "--set", setting).err
+            result = erlctl("validate", "cartpole.yaml", "--set", setting)
+            assert "there is no run RUN" in result.err
             continue
         result = erlctl("validate", "cartpole.yaml", "--set", f"agent.algorithm={algorithm}",
                         "--set", setting)

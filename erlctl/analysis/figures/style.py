@@ -26,6 +26,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SMALL_PRINT = 1.75  # characters of an average sentence that fit into one em
 _LETTER, _HANDLE = 0.58, 5.0  # ems of an average letter, and of the line before it in a legend
+# Ems of a line of a heading, and lines of a heading that a row of a legend is as high as.
+_HEADING_LINE, _LEGEND_LINE = 1.25, 1.05
 _NARROW = 4.5  # inches: a column of a paper, a phone
 
 
@@ -342,18 +344,36 @@ class Sheet:
                 block[at].legend(list(handles.values()), list(handles), handlelength=2.8,
                                  loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
                 continue
-            # Above the first panel of the part, in place of its title.
-            columns, rows = self._legend_rows(list(handles), self.figure.get_figwidth())
-            heading = block[0].get_title(loc="left")
-            block[0].set_title("", loc="left")
-            block[0].legend(
-                list(handles.values()), list(handles), title=heading, ncols=columns,
-                alignment="left", loc="lower left", bbox_to_anchor=(-0.12, 1.0), borderpad=0.1,
-                handlelength=2.8, columnspacing=1.0, borderaxespad=0.1,
-                title_fontsize=self.look.font * 1.05,
-            )
+            beside_axis = 0.06 * self.look.font  # inches of ticks and label before the first panel
+            columns, rows = self._legend_rows(
+                list(handles), self.figure.get_figwidth() - beside_axis)
+            self._legend_above(block, handles, columns, rows)
             height += rows
         return height
+
+    def _legend_above(
+        self, block: Sequence[Any], handles: Mapping[str, Any], columns: int, rows: int
+    ) -> None:
+        """Draw a legend above the headings of a part's first row of panels.
+
+        It may be wider than the panel that it belongs to, which the layout would make room for by
+        squeezing the others: what the layout sees is its height, as blank lines of the heading.
+        """
+        from matplotlib.transforms import ScaledTranslation
+
+        first, figure = block[0], self.figure
+        headings = [panel.get_title(loc="left") for panel in block[: self.num_columns]]
+        lines = max(text.count("\n") + 1 for text in headings)
+        blank = lines - headings[0].count("\n") - 1 + math.ceil(rows * _LEGEND_LINE)
+        first.set_title("\n" * blank + headings[0])
+        up = (lines * _HEADING_LINE + 0.4) * self.look.font / 72
+        legend = first.legend(
+            list(handles.values()), list(handles), ncols=columns, alignment="left",
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.1, handlelength=2.8,
+            columnspacing=1.0, borderaxespad=0.1, bbox_transform=first.transAxes
+            + ScaledTranslation(0.0, up, figure.dpi_scale_trans),
+        )
+        legend.set_in_layout(False)
 
 
 def even_ticks(axis: Any, count: int) -> None:
