@@ -172,6 +172,7 @@ def test_the_dockerfile_names_what_is_there(repository):
     (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim$", text, flags=re.MULTILINE)
     assert python in PYTHONS
     ignored = (repository / ".dockerignore").read_text(encoding="utf-8").split()
+    assert ".git" not in ignored  # where provenance finds the commit
     for source in re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE):
         assert (repository / source).exists()
         assert source.split("/")[0] not in ignored
