@@ -267,6 +267,19 @@ def test_legends_of_several_parts_are_in_the_page_and_squeeze_no_panel(runs_dir,
                 assert not legend.overlaps(other._left_title.get_window_extent())
 
 
+def test_a_single_column_has_no_gaps_where_a_row_is_shorter(runs_dir):
+    """With three runs there is no IQM, so environments have two panels and all together three."""
+    names = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")
+    comparison = compare(family(runs_dir, num_seeds=3, environments=names), Scoring())
+    assert comparison.together.groups
+    figure = summary.aggregate(comparison, size=(3.3, None))
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 2 * len(names) + 3
+    tops = [panel.get_window_extent().y1 for panel in figure.axes]
+    apart = -np.diff(tops)
+    assert max(apart) < 1.5 * min(apart)
+
+
 def test_cut_labels_keep_names_and_values_and_lose_the_same_of_keys():
     names = [f"{name},agent.temperature={value}" for name in ("dqn", "munchausen_dqn")
              for value in (0.001, 0.03)]

@@ -7,6 +7,7 @@ variants than there are colours: more of them are drawn in several rows of panel
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -175,6 +176,7 @@ class Sheet:
     def grid(
         self, cells: int, *, parts: Sequence[Sequence[str]] = (), columns: int | None = None,
         height: float | None = None, row_names: Sequence[str] = (), share_names: bool = False,
+        lengths: Sequence[int] = (),
     ) -> list[list[Any]]:
         """Make the panels: `cells` for each part.
 
@@ -185,6 +187,8 @@ class Sheet:
             height: Height of a panel in inches; None: that of the look.
             row_names: Names beside the panels, which need room of their own.
             share_names: Whether they stand only beside the first of `columns` panels.
+            lengths: Of each row of `columns` panels how many there are, the first ones; a single
+                column has no gaps for the others.
 
         Raises:
             ErlctlError: The page is too low for so many panels.
@@ -213,8 +217,24 @@ class Sheet:
             self.num_columns = 1
         self.panel_inches = max(
             0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
+        if lengths and self.num_columns == 1:
+            cells = sum(lengths)
         self._make_panels(cells, max(1, len(parts)), width, size[1], height, panel_height)
         return self.panels
+
+    def lines(self, lengths: Sequence[int]) -> list[list[Any]]:
+        """Return the panels of each row of a grid that was made with `lengths`; remove the rest."""
+        (flat,) = self.panels
+        if self.num_columns == 1:
+            ends = list(itertools.accumulate(lengths))
+            return [flat[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        rows = [flat[at : at + self.num_columns] for at in range(0, len(flat), self.num_columns)]
+        for row, length in zip(rows, lengths, strict=True):
+            for unused in row[length:]:
+                unused.remove()
+        found = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        self.panels = [[panel for row in found for panel in row]]
+        return found
 
     def _make_panels(
         self, cells: int, num_parts: int, width: float, page_height: float | None,
