@@ -39,7 +39,8 @@ th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top
 thead th { border-bottom: 2px solid var(--ink); white-space: nowrap; }
 table.numbers td, table.numbers th { text-align: right; white-space: nowrap; padding: 0.3rem
   0.75rem; }
-table.words td { min-width: 4rem; max-width: 34rem; overflow-wrap: anywhere; }
+table.words td { min-width: 4rem; max-width: 34rem; }
+table.words:not(.runs) td { overflow-wrap: anywhere; }
 table.runs td:first-child { min-width: 12rem; overflow-wrap: anywhere; }
 table.runs td:nth-child(6) { white-space: nowrap; }
 table.numbers td:first-child, table.numbers th:first-child { text-align: left; padding-left: 0;
