@@ -20,7 +20,7 @@ LOCKER := .venv-lock/bin/uv
 UPGRADE ?= --upgrade
 LOCK = $(LOCKER) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header $(UPGRADE)
 BIN := $(VENV)/bin
-SOURCES := erlctl tests benchmarks docs
+SOURCES := erlctl tests benchmarks docs experiments
 QUICKSTART := experiments/quickstart.yaml
 
 # Matplotlib would write its font cache to the home directory.

@@ -172,9 +172,19 @@ def test_the_dockerfile_names_what_is_there(repository):
     (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim$", text, flags=re.MULTILINE)
     assert python in PYTHONS
     ignored = (repository / ".dockerignore").read_text(encoding="utf-8").split()
+    assert ".git" not in ignored  # where provenance finds the commit
     for source in re.findall(r"^COPY (\S+) ", text, flags=re.MULTILINE):
         assert (repository / source).exists()
         assert source.split("/")[0] not in ignored
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     for words in re.findall(r"^RUN pip install --no-cache-dir (.*)$", text, flags=re.MULTILINE):
         assert words in makefile
+
+
+def test_lint_covers_every_folder_with_python(repository):
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    sources = re.search("^SOURCES := (.+)$", makefile, flags=re.MULTILINE)[1].split()
+    made = {"build", "dist"}
+    with_python = {path.parent.name for path in repository.glob("*/*.py")
+                   if not path.parent.name.startswith(".")} - made
+    assert with_python == set(sources)

@@ -125,10 +125,11 @@ def _few_runs(block: Block) -> Iterator[str]:
     if not numbers or min(numbers) >= MIN_RUNS_BOOTSTRAP:
         return
     if min(numbers) < MIN_RUNS_INTERVAL:
+        least = min(numbers)
         yield (
-            f"{block.environment}: {min(numbers)} run{'s' * (min(numbers) != 1)} of a variant "
-            f"allow no interval and no test; use at least {MIN_RUNS_BOOTSTRAP} seeds, better "
-            f"{_GOOD_NUMBER}."
+            f"{block.environment}: {least} {'run' if least == 1 else 'runs'} of a variant "
+            f"{'allows' if least == 1 else 'allow'} no interval and no test; use at least "
+            f"{MIN_RUNS_BOOTSTRAP} seeds, better {_GOOD_NUMBER}."
         )
     else:
         yield (

@@ -101,10 +101,15 @@ def nothing_usable(loaded: Loaded, metric: Metric = RETURN) -> ErlctlError:
     other = METRICS["return_mean"]
     has_training_returns = metric.table == EVALUATION and any(
         run.curve(other)[0].size for run in loaded.runs)
-    return DamagedError(
-        f"none of the {len(loaded.runs)} runs has a score",
-        fix=f"these runs hold training returns: add --metric {other.name}" if has_training_returns
-        else "the reasons are in the table; --include-unfinished or --at STEP use unfinished runs",
+    # Nothing is damaged where a program that never evaluates has written all of it.
+    is_foreign = all(run.source != "erlctl" for run in loaded.runs)
+    kind = ErlctlError if has_training_returns and is_foreign else DamagedError
+    count = len(loaded.runs)
+    return kind(
+        f"none of the {count} runs has a score" if count > 1 else "the run has no score",
+        fix=f"there are training returns, which --metric {other.name} compares"
+        if has_training_returns else
+        "the reasons are in the table; --include-unfinished or --at STEP use unfinished runs",
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from erlctl.errors import ErlctlError, UnknownNameError
 
-WIDTH = 36
+WIDTH = 40
+_LEAST = 5  # characters that are left of a cut key or name: "temp…"
 
 
 def labels(
@@ -59,8 +60,20 @@ def parse(texts: Iterable[str], variants: Sequence[str]) -> dict[str, str]:
 
 
 def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
-    """Return the texts of `names` cut in their middle so that they fit and stay different."""
-    short: dict[str, str] = {}
+    """Return the texts of `names` cut so that they fit and stay different.
+
+    First keys, then names, alike in all texts, so that values stay; then the middle of a text.
+    """
+    limits = [(width, key) for key in range(width, _LEAST - 1, -1)]
+    for name_limit, key_limit in [*limits, *((key, _LEAST) for _, key in limits)]:
+        short = {
+            name: ", ".join(_shortened(part, key_limit if "=" in part else name_limit)
+                            for part in text.split(", "))
+            for name, text in names.items()
+        }
+        is_different = len(set(short.values())) == len(set(names.values()))
+        if is_different and max(map(len, short.values()), default=0) <= width:
+            return short
     for tail in range(width // 2, width):
         short = {
             name: text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
@@ -72,6 +85,12 @@ def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
         name: f"{text[: width - 1 - len(str(index))]}~{index}" if len(text) > width else text
         for index, (name, text) in enumerate(names.items())
     }
+
+
+def _shortened(part: str, limit: int) -> str:
+    """"temperature=0.1" -> "temp…=0.1"."""
+    key, equals, value = part.partition("=")
+    return (key if len(key) <= limit else f"{key[: limit - 1]}…") + equals + value
 
 
 def _parts(name: str) -> list[str]:

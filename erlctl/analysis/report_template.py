@@ -11,9 +11,10 @@ TEMPLATE = """\
 <title>@@TITLE@@</title>
 <style>
 :root { --ink: #1c1c1c; --soft: #5c5c5c; --line: #d9d9d9; --paper: #ffffff; --mark: #0072b2;
-  --warn: #b04a00; --warn-paper: #fdf3ec; color-scheme: light dark; }
+  --warn: #b04a00; --warn-paper: #fdf3ec; --shade: #0005; color-scheme: light dark; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e4e4; --soft: #a8a8a8; --line: #3c3f43;
-  --paper: #17191c; --mark: #6cb8ea; --warn: #ff9d5c; --warn-paper: #2b2119; } }
+  --paper: #17191c; --mark: #6cb8ea; --warn: #ff9d5c; --warn-paper: #2b2119;
+  --shade: #fff5; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem 1.25rem 3rem; color: var(--ink);
   background: var(--paper);
@@ -25,7 +26,12 @@ h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; padding-bottom: 0.25rem; border-b
 p.summary { color: var(--soft); margin: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; list-style: none; padding: 0;
   margin: 0.75rem 0 0; }
-.scroll { overflow-x: auto; max-width: 100%; margin: 0 0 0.5rem; }
+/* A shade at the edge where a table goes on; paper that moves with it hides that at its end. */
+.scroll { overflow-x: auto; max-width: 100%; margin: 0 0 0.5rem; background:
+  linear-gradient(to left, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to right, var(--paper) 40%, transparent) left / 3rem 100% no-repeat local,
+  linear-gradient(to left, var(--shade), transparent) right / 1rem 100% no-repeat scroll,
+  linear-gradient(to right, var(--shade), transparent) left / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 h3 { font-size: 0.95rem; margin: 1rem 0 0; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top;
@@ -34,6 +40,7 @@ thead th { border-bottom: 2px solid var(--ink); white-space: nowrap; }
 table.numbers td, table.numbers th { text-align: right; white-space: nowrap; padding: 0.3rem
   0.75rem; }
 table.words td { min-width: 4rem; max-width: 34rem; }
+table.words:not(.runs) td { overflow-wrap: anywhere; }
 table.runs td:first-child { min-width: 12rem; overflow-wrap: anywhere; }
 table.runs td:nth-child(6) { white-space: nowrap; }
 table.numbers td:first-child, table.numbers th:first-child { text-align: left; padding-left: 0;

@@ -6,6 +6,9 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import combining, east_asian_width
+
+_FAR_LONGER = 2
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ def boxed(table: TextTable, *, width: int | None, color: bool = False, rule: boo
         color: Whether the heading is bold.
         rule: Whether a line stands below the header.
     """
-    if width is None and not (color or rule) and _is_simple(table):
-        return _padded(table)  # rich takes a tenth of a second to say the same of 400 rows
+    if width is None and not (color or rule):
+        return _padded(table)  # at once: rich takes a tenth of a second to be imported
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -64,20 +67,32 @@ def boxed(table: TextTable, *, width: int | None, color: bool = False, rule: boo
     return "\n".join(line for line in lines if line)
 
 
-def _is_simple(table: TextTable) -> bool:
-    """Return whether every letter is one column wide and every cell one line."""
-    cells = (table.title, *table.header, *(cell for row in table.rows for cell in row))
-    return all(cell.isascii() and cell.isprintable() for cell in cells)
-
-
 def _padded(table: TextTable) -> str:
-    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    columns = zip(table.header, *table.rows, strict=True)
+    widths = [_column_width(*map(_columns_of, column)) for column in columns]
     lines = [table.title] * bool(table.title)
     for row in (table.header, *table.rows):
-        cells = (cell.rjust(width) if is_right else cell.ljust(width)
-                 for cell, width, is_right in zip(row, widths, table.rights, strict=True))
+        blanks = (" " * (width - _columns_of(cell))
+                  for cell, width in zip(row, widths, strict=True))
+        cells = (blank + cell if is_right else cell + blank
+                 for cell, blank, is_right in zip(row, blanks, table.rights, strict=True))
         lines.append("  ".join(cells).rstrip())
     return "\n".join(line for line in lines if line)
+
+
+def _columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum((1 + (east_asian_width(letter) in "WF")) * (not combining(letter))
+               for letter in text)
+
+
+def _column_width(header: int, *cells: int) -> int:
+    """Return a column's width: a few cells far longer than the rest push only their own line."""
+    ordered = sorted((header, *cells))
+    usual = max(header, ordered[-1 - len(cells) // 10])
+    return max(length for length in ordered if length <= _FAR_LONGER * usual)
 
 
 def markdown(text: str) -> str:

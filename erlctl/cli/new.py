@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,11 +12,13 @@ import click
 
 from erlctl import registry
 from erlctl.algorithms.base import Algorithm
+from erlctl.algorithms.planners import Planner
 from erlctl.cli import options, trust
 from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
-from erlctl.errors import DomainError, ErlctlError, SpecError
+from erlctl.errors import DomainError, ErlctlError, SpecError, UnknownNameError
 from erlctl.experiment import load_all, presets, template
+from erlctl.experiment.fit import has_table
 from erlctl.experiment.load import spaces_of
 from erlctl.experiment.presets import Preset
 from erlctl.experiment.trust import is_trusted
@@ -112,12 +114,22 @@ def _backend_of(environment_id: str, preset: Preset | None) -> Backend:
     """Return the first backend that has an environment here, `auto` where that finds it."""
     if backends.is_compiled(environment_id):
         return "auto"
+    from erlctl.environments.host import packages
+
     if preset and preset.backends:
-        installed = filter(backends.is_installed, preset.backends)
-        return cast(Backend, next(installed, preset.backends[0]))
+        found = (name for name in preset.backends
+                 if backends.is_installed(name) and packages.has(name, environment_id))
+        return cast(Backend, next(found, preset.backends[0]))
     from erlctl.environments import inspection
 
-    return inspection.find_backends(environment_id)[0]
+    try:
+        return inspection.find_backends(environment_id)[0]
+    except UnknownNameError as error:
+        hint = presets.elsewhere(environment_id)
+        if not hint:
+            raise
+        raise packages.OtherBackendError(
+            f"unknown environment {environment_id!r}", fix=hint) from error
 
 
 def _spaces(section: EnvironmentSection, trusted: tuple[str, ...]) -> Spaces | None:
@@ -151,9 +163,7 @@ def _spec(
         settings = presets.fitting(spaces, cls)
         about = ["No tuned settings are known for this: a start that fits the environment's "
                  "spaces, not run here."]
-    others = [known for known, other in registry.all_of("algorithm").items()
-              if cast("type[Algorithm]", other).action_kind == cls.action_kind
-              and known != algorithm]
+    others = _others(cls, section)
     about += [f"Other algorithms for {cls.action_kind} actions: {', '.join(others)}."]
     environment: dict[str, Any] = {"id": section.id} | (
         {} if section.backend == "auto" else {"backend": section.backend})
@@ -161,6 +171,15 @@ def _spec(
         {"environment": environment, "agent": {"algorithm": algorithm}}, settings)
     is_compiled = backends.resolve(section) == "compiled"
     return template.write(settings, name, about, _HOST_FIELDS if is_compiled else ()), about
+
+
+def _others(chosen: type[Algorithm], section: EnvironmentSection) -> list[str]:
+    """Return the names of the other algorithms that an environment's actions and tables allow."""
+    is_tabular = has_table(section)
+    known = cast("Mapping[str, type[Algorithm]]", registry.all_of("algorithm"))
+    return [name for name, cls in known.items()
+            if cls.action_kind == chosen.action_kind and cls is not chosen
+            and (is_tabular or not issubclass(cls, Planner))]
 
 
 def _first_choice(section: EnvironmentSection, spaces: Spaces | None) -> str:

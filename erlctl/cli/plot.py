@@ -97,7 +97,8 @@ KINDS: Mapping[str, Draw] = {
 @click.option("--statistic", type=click.Choice(["mean", "iqm", "median"]), default="mean",
               show_default=True, help="Over runs.")
 @click.option("--x", type=click.Choice(["steps", "time"]), default="steps", show_default=True,
-              help="Environment steps or training time in seconds.")
+              help="Steps (environment steps, iterations of planners) or training time in "
+                   "seconds.")
 @click.option("--seeds", "show_seeds", is_flag=True, help="Draw every run faintly.")
 @click.option("--smooth", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Trailing moving average of N points; said in the caption.")

@@ -23,6 +23,7 @@ _VALUE_BASES = ("regularised_dqn", "companion")
 # Weights between convolutions and fully connected layers: Nature's network on 84 x 84 has 1.6
 # million, MinAtar's there 13.8 million, 75 times as slow per update.
 _MAX_DENSE_WEIGHTS = 5_000_000
+_TABULAR = tuple(entry.id for entry in TABULAR)
 # What only agents read: a planner is refused anything but the defaults, which mean nothing.
 _OF_AGENTS = {
     "environment": ("num_envs", "wrappers", "vectorise", "step_timeout"),
@@ -78,12 +79,16 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         yield from _table_misfits(run, spaces)
 
 
+def has_table(environment: EnvironmentSection) -> bool:
+    """Return whether planners can plan on an environment: it is a compiled tabular one."""
+    return environment.id in _TABULAR and backends.resolve(environment) == "compiled"
+
+
 def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]]:
     name, environment = planner.registered_name, run.environment
-    tabular = [entry.id for entry in TABULAR]
-    if environment.id not in tabular or backends.resolve(environment) != "compiled":
+    if not has_table(environment):
         yield "agent.algorithm", (
-            f"{name} plans on the table of a compiled tabular environment ({', '.join(tabular)}), "
+            f"{name} plans on the table of a compiled tabular environment ({', '.join(_TABULAR)}), "
             f"which {environment.id} is not; the nearest agent is {planner.deep}"
         )
     yield from _unread(run, ("network", "optimizer"), _OF_AGENTS, f"{name} is a planner")

@@ -16,7 +16,7 @@ from erlctl.environments import registry
 from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
 from erlctl.errors import ErlctlError, Problem, SpecError, UnknownNameError
-from erlctl.experiment import fit, trust
+from erlctl.experiment import fit, presets, trust
 from erlctl.experiment.resolve import read_keywords, resolve
 from erlctl.spec.load import Check
 from erlctl.spec.schema import EnvironmentSection, RunSpec
@@ -169,7 +169,8 @@ def _environment_problems(
         yield f"environment.{path}", problem
     answer = answers.get(_key(section))
     if isinstance(answer, str):
-        yield "environment.id", answer
+        hint = presets.elsewhere(section.id) if answer.startswith("unknown ") else ""
+        yield "environment.id", f"{answer}; {hint}" if hint else answer
     if backends.resolve(section) != "compiled":
         return
     try:

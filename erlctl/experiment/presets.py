@@ -7,12 +7,14 @@ environments, what differs by algorithm, where it comes from, and what was measu
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from erlctl.algorithms.base import Algorithm
+from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
 from erlctl.spec.nodes import ListNode, MapNode, Node
 from erlctl.spec.parser import parse
@@ -78,7 +80,7 @@ class Preset:
         """Return in words what was measured with an algorithm, on one environment or on any."""
         found = [str(result) for result in self.measured
                  if result.algorithm == algorithm and environment in (None, result.environment)]
-        return "; ".join(found) or "not run here"
+        return "; ".join(found) or "no return measured here"
 
 
 @functools.cache
@@ -90,6 +92,23 @@ def all_presets() -> tuple[Preset, ...]:
 def find(environment_id: str) -> Preset | None:
     """Return the preset for an environment, None if there is none."""
     return next((p for p in all_presets() if environment_id in p.environments), None)
+
+
+def elsewhere(environment_id: str) -> str:
+    """Return how to get an environment that no installed backend has, "" where no preset knows it.
+
+    Atari games are found by Gym's and Gymnasium's names too: ALE/Pong-v5, PongNoFrameskip-v4.
+    """
+    game = re.fullmatch(r"(?:ALE/)?(\w+?)(?:NoFrameskip|Deterministic)?-v\d+", environment_id)
+    names = [environment_id, *([f"{game[1]}-v5"] if game else [])]
+    for name in names:
+        preset = find(name)
+        if preset and preset.backends:
+            backend = preset.backends[0]
+            install = "" if backends.is_installed(backend) else (
+                f" ({backends.PACKAGES[backend].install})")
+            return f"{backend}{install} has {name}: write `id: {name}, backend: {backend}`"
+    return ""
 
 
 def fitting(spaces: Spaces | None, algorithm: type[Algorithm]) -> Settings:

@@ -246,6 +246,50 @@ def test_labels_say_what_differs(names, expected):
     assert list(labels.labels(names).values()) == expected
 
 
+@pytest.mark.parametrize("width", [3.3, 7.0])
+def test_legends_of_several_parts_are_in_the_page_and_squeeze_no_panel(runs_dir, width):
+    for algorithm in ("munchausen_dqn", "dqn"):
+        for temperature in (0.001, 0.01, 0.03, 0.1):
+            synthetic.write_run(runs_dir, variant=f"{algorithm},agent.temperature={temperature}")
+    figure = diagnostics.diagnostics(load([runs_dir]).runs, size=(width, None))
+    figure.draw_without_rendering()
+    widths = [panel.get_window_extent().width for panel in figure.axes]
+    assert min(widths) > 0.95 * max(widths)
+    with_legend = [panel for panel in figure.axes if panel.get_legend()]
+    assert len(with_legend) == 2
+    for panel in with_legend:
+        legend = panel.get_legend().get_window_extent()
+        assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+        assert legend.y1 <= figure.bbox.y1
+        for other in figure.axes:
+            assert not legend.overlaps(other.get_window_extent())
+            if other not in with_legend:  # whose headings begin with the blank lines below it
+                assert not legend.overlaps(other._left_title.get_window_extent())
+
+
+def test_a_single_column_has_no_gaps_where_a_row_is_shorter(runs_dir):
+    """With three runs there is no IQM, so environments have two panels and all together three."""
+    names = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")
+    comparison = compare(family(runs_dir, num_seeds=3, environments=names), Scoring())
+    assert comparison.together.groups
+    figure = summary.aggregate(comparison, size=(3.3, None))
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 2 * len(names) + 3
+    tops = [panel.get_window_extent().y1 for panel in figure.axes]
+    apart = -np.diff(tops)
+    assert max(apart) < 1.5 * min(apart)
+
+
+def test_cut_labels_keep_names_and_values_and_lose_the_same_of_keys():
+    names = [f"{name},agent.temperature={value}" for name in ("dqn", "munchausen_dqn")
+             for value in (0.001, 0.03)]
+    assert list(labels.labels(names, width=28).values()) == [
+        "dqn, tempe…=0.001", "dqn, tempe…=0.03",
+        "munchausen_dqn, tempe…=0.001", "munchausen_dqn, tempe…=0.03"]
+    assert list(labels.labels(names, width=24).values())[2:] == [
+        "munchausen…, temp…=0.001", "munchausen…, temp…=0.03"]
+
+
 @pytest.mark.parametrize("width", [8, 12, 20])
 def test_cut_names_fit_and_stay_different(width):
     names = [f"{start}_the_same_long_middle_part_{end}" for start in "ab" for end in range(9)]

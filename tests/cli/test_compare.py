@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -64,6 +65,20 @@ def test_runs_without_a_score_are_damaged_data(runs_dir):
     result = erlctl("compare", runs_dir)
     assert result.code == 5
     assert "failed at step" in result.out
+
+
+def test_folders_that_hold_training_returns_alone_are_no_damage(tmp_path):
+    folder = tmp_path / "theirs" / "dqn_1"
+    folder.mkdir(parents=True)
+    (folder / "monitor.csv").write_text(
+        '#{"t_start": 1.0, "env_id": "CartPole-v1"}\nr,l,t\n9.0,9,0.1\n11.0,11,0.2\n')
+    result = erlctl("compare", folder)
+    assert result.code == 1
+    assert "the run has no score\n  fix: there are training returns" in result.err
+    (option,) = re.findall("--metric return_mean", result.err)
+    told = erlctl("compare", folder, *option.split())
+    assert told.code == 0
+    assert "1 run of a variant allows no interval" in told.out + told.err
 
 
 def test_some_unusable_runs_are_listed_and_the_rest_is_compared(family):

@@ -53,6 +53,43 @@ def test_a_preset_gives_its_settings_and_says_what_is_known_of_them():
     assert "Measured with dqn: mean return 500 after 200,000 steps on CartPole-v1" in head
 
 
+# What Stable-Baselines3's users write, and what it is called here.
+ELSEWHERE = [("ALE/Pong-v5", "Pong-v5"), ("PongNoFrameskip-v4", "Pong-v5"),
+             ("Hopper-v4", "Hopper-v4"), ("LunarLander-v3", "LunarLander-v3")]
+
+
+@pytest.mark.skipif(backends.is_installed("envpool"), reason="envpool is installed")
+@pytest.mark.parametrize(("environment", "name"), ELSEWHERE)
+def test_new_says_what_to_install_for_an_environment_that_is_not_here(environment, name):
+    result = run("new", "mine", "--env", environment)
+    assert result.code == 2
+    assert "pip install 'erlctl[envpool]'" in result.err
+    assert name in result.err or environment == name
+
+
+@pytest.mark.skipif(backends.is_installed("envpool") or backends.is_installed("gymnasium"),
+                    reason="another backend than gym is installed")
+@pytest.mark.parametrize(("environment", "name"), ELSEWHERE)
+def test_a_spec_with_an_environment_that_is_not_here_says_where_it_is(environment, name):
+    Path("spec.yaml").write_text(
+        f"name: x\nenvironment: {{id: {environment}}}\nagent: {{algorithm: dqn}}\n")
+    assert (f"envpool (pip install 'erlctl[envpool]') has {name}: "
+            f"write `id: {name}, backend: envpool`") in run("validate", "spec.yaml").err
+
+
+def test_an_environment_that_no_preset_knows_is_led_nowhere():
+    assert presets.elsewhere("Nothing-v1") == presets.elsewhere("CartPole-v1") == ""
+
+
+@pytest.mark.parametrize(("environment", "has_planners"), [
+    ("CartPole-v1", False), ("FrozenLake-v1", False), ("Garnet", True),
+])
+def test_other_algorithms_are_those_that_would_start(environment, has_planners):
+    said = run("new", "mine", "--env", environment).err
+    assert "dual_averaging_vi" in said
+    assert ("value_iteration" in said) == has_planners
+
+
 @pytest.mark.parametrize("name", list(COMPILED))
 def test_every_compiled_environment_gets_an_algorithm_that_fits(name):
     made = run_of(written("--env", name))
@@ -198,7 +235,7 @@ def test_presets_are_listed_with_what_was_measured():
     result = run("new", "--presets")
     assert result.code == 0
     assert re.search(r"cartpole .*CartPole-v1.* dqn +mean return 500 ", result.out)
-    assert re.search(r"atari .*and \d+ more +dqn +not run here", result.out)
+    assert re.search(r"atari .*and \d+ more +dqn +no return measured here", result.out)
 
 
 def test_it_is_a_light_command():

@@ -8,7 +8,6 @@ import math
 import numpy as np
 import pytest
 
-from erlctl.analysis import text
 from erlctl.cli import options
 
 ROWS = [
@@ -37,11 +36,29 @@ def test_a_table_off_terminal_is_plain_lines_that_are_never_cut(show):
     assert "\x1b" not in "".join(lines)
 
 
-def test_short_and_long_tables_off_a_terminal_look_the_same(show, monkeypatch):
+def test_columns_of_a_table_off_a_terminal_stand_below_each_other(show):
     rows = [{"id": "a b", "n": 3, "hidden": [64, 32]}, {"mean_return": 1.5, "ok": False}]
-    own = show("table", rows, "a title"), show("table", [])
-    monkeypatch.setattr(text, "_is_simple", lambda _: False)  # so that rich writes them
-    assert (show("table", rows, "a title"), show("table", [])) == own
+    assert show("table", rows, "a title").splitlines() == [
+        "a title",
+        "id   mean return  n  ok  hidden",
+        "a b            -  3  -   64, 32",
+        "-            1.5  -  no  -",
+    ]
+
+
+def test_wide_letters_and_combined_ones_take_their_columns(show):
+    rows = [{"id": name, "ok": True} for name in ("\u6f22\u5b57", "e\u0301t\u00e9", "abcd")]
+    lines = show("table", rows).splitlines()[1:]
+    # Two letters of two columns each; an accent that stands on the letter before it.
+    assert [line.partition("-")[0] for line in lines] == [
+        "\u6f22\u5b57  ", "e\u0301t\u00e9   ", "abcd  "]
+
+
+def test_one_far_longer_cell_pushes_its_own_line_alone(show):
+    rows = [{"id": "x" * length, "hidden": [1, 2]} for length in [4] * 19 + [300]]
+    starts = [line.index("1, 2") for line in show("table", rows).splitlines()[1:]]
+    assert set(starts[:-1]) == {min(starts)}
+    assert min(starts) < 40 < 300 < starts[-1]
 
 
 def test_a_table_without_rows_is_its_header(show):

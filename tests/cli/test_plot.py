@@ -93,3 +93,7 @@ def test_tensorflow_is_never_imported(family, tmp_path):
         [sys.executable, "-c", program, str(family), str(tmp_path / "a.png")],
         capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "[]"
+
+
+def test_the_help_knows_that_planners_iterate():
+    assert "iterations of planners" in " ".join(erlctl("plot", "--help").out.split())

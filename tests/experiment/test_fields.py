@@ -85,6 +85,21 @@ def test_equal_fields_of_several_entries_are_one_line():
     assert line.split()[:5] == ["agent.gamma", "advantage_learning,", "cvi,", more, "more"]
 
 
+def test_a_list_says_in_full_who_has_a_field_and_fits_a_terminal():
+    lines = erlctl("fields", "agent.gamma", "--format", "list").out.splitlines()
+    known = registry.all_of("algorithm").items()
+    agents = ", ".join(name for name, cls in known if cls.base != "planner")
+    assert lines[:3] == ["agent.gamma", "    Discount factor.",
+                         "    number; in [0, 1]; the papers' gamma; default: 0.99"]
+    assert f"of: {agents} agent.gamma Discount" in " ".join(" ".join(lines).split())
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_table_of_all_fields_is_not_padded_to_its_longest_cell():
+    lines = erlctl("fields").out.splitlines()
+    assert sorted(map(len, lines))[len(lines) // 2] < max(map(len, lines)) / 2
+
+
 def test_null_is_shown_as_such():
     (line,) = erlctl("fields", "environment.wrappers.time_limit").out.splitlines()[1:]
     assert "null" in line.split()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib
-import re
 import socket
 import sys
 import threading
@@ -96,13 +94,6 @@ def test_options_of_the_runtime_environment_are_typed():
         "pip": ["gymnasium"], "py_modules": [str(erlctl.__path__[0])]}
     with pytest.raises(SpecError, match="max_retries"):
         launcher.make("ray", ["max_retries=-1"])
-
-
-def test_the_page_about_clusters_names_every_option(repository):
-    page = (repository / "docs" / "clusters.md").read_text(encoding="utf-8")
-    table = page.partition("## Options")[2].partition("## ")[0]
-    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert named == [field.name for field in dataclasses.fields(Ray)]
 
 
 def test_without_ray_one_line_says_how_to_install_it(make_spec, runs_dir, monkeypatch):

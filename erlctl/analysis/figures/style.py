@@ -7,6 +7,7 @@ variants than there are colours: more of them are drawn in several rows of panel
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SMALL_PRINT = 1.75  # characters of an average sentence that fit into one em
 _LETTER, _HANDLE = 0.58, 5.0  # ems of an average letter, and of the line before it in a legend
+# Ems of a line of a heading, and lines of a heading that a row of a legend is as high as.
+_HEADING_LINE, _LEGEND_LINE = 1.25, 1.05
 _NARROW = 4.5  # inches: a column of a paper, a phone
 
 
@@ -173,6 +176,7 @@ class Sheet:
     def grid(
         self, cells: int, *, parts: Sequence[Sequence[str]] = (), columns: int | None = None,
         height: float | None = None, row_names: Sequence[str] = (), share_names: bool = False,
+        lengths: Sequence[int] = (),
     ) -> list[list[Any]]:
         """Make the panels: `cells` for each part.
 
@@ -183,6 +187,8 @@ class Sheet:
             height: Height of a panel in inches; None: that of the look.
             row_names: Names beside the panels, which need room of their own.
             share_names: Whether they stand only beside the first of `columns` panels.
+            lengths: Of each row of `columns` panels how many there are, the first ones; a single
+                column has no gaps for the others.
 
         Raises:
             ErlctlError: The page is too low for so many panels.
@@ -211,8 +217,24 @@ class Sheet:
             self.num_columns = 1
         self.panel_inches = max(
             0.5, (left - once) / self.num_columns - each - 0.55 * self.look.font / 9)
+        if lengths and self.num_columns == 1:
+            cells = sum(lengths)
         self._make_panels(cells, max(1, len(parts)), width, size[1], height, panel_height)
         return self.panels
+
+    def lines(self, lengths: Sequence[int]) -> list[list[Any]]:
+        """Return the panels of each row of a grid that was made with `lengths`; remove the rest."""
+        (flat,) = self.panels
+        if self.num_columns == 1:
+            ends = list(itertools.accumulate(lengths))
+            return [flat[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        rows = [flat[at : at + self.num_columns] for at in range(0, len(flat), self.num_columns)]
+        for row, length in zip(rows, lengths, strict=True):
+            for unused in row[length:]:
+                unused.remove()
+        found = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        self.panels = [[panel for row in found for panel in row]]
+        return found
 
     def _make_panels(
         self, cells: int, num_parts: int, width: float, page_height: float | None,
@@ -342,18 +364,36 @@ class Sheet:
                 block[at].legend(list(handles.values()), list(handles), handlelength=2.8,
                                  loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0)
                 continue
-            # Above the first panel of the part, in place of its title.
-            columns, rows = self._legend_rows(list(handles), self.figure.get_figwidth())
-            heading = block[0].get_title(loc="left")
-            block[0].set_title("", loc="left")
-            block[0].legend(
-                list(handles.values()), list(handles), title=heading, ncols=columns,
-                alignment="left", loc="lower left", bbox_to_anchor=(-0.12, 1.0), borderpad=0.1,
-                handlelength=2.8, columnspacing=1.0, borderaxespad=0.1,
-                title_fontsize=self.look.font * 1.05,
-            )
+            beside_axis = 0.06 * self.look.font  # inches of ticks and label before the first panel
+            columns, rows = self._legend_rows(
+                list(handles), self.figure.get_figwidth() - beside_axis)
+            self._legend_above(block, handles, columns, rows)
             height += rows
         return height
+
+    def _legend_above(
+        self, block: Sequence[Any], handles: Mapping[str, Any], columns: int, rows: int
+    ) -> None:
+        """Draw a legend above the headings of a part's first row of panels.
+
+        It may be wider than the panel that it belongs to, which the layout would make room for by
+        squeezing the others: what the layout sees is its height, as blank lines of the heading.
+        """
+        from matplotlib.transforms import ScaledTranslation
+
+        first, figure = block[0], self.figure
+        headings = [panel.get_title(loc="left") for panel in block[: self.num_columns]]
+        lines = max(text.count("\n") + 1 for text in headings)
+        blank = lines - headings[0].count("\n") - 1 + math.ceil(rows * _LEGEND_LINE)
+        first.set_title("\n" * blank + headings[0])
+        up = (lines * _HEADING_LINE + 0.4) * self.look.font / 72
+        legend = first.legend(
+            list(handles.values()), list(handles), ncols=columns, alignment="left",
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.1, handlelength=2.8,
+            columnspacing=1.0, borderaxespad=0.1, bbox_transform=first.transAxes
+            + ScaledTranslation(0.0, up, figure.dpi_scale_trans),
+        )
+        legend.set_in_layout(False)
 
 
 def even_ticks(axis: Any, count: int) -> None:

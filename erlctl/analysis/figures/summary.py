@@ -57,26 +57,26 @@ def aggregate(
               if not any(np.isfinite(group.statistics[name]) for group in all_groups)]
     missing = "".join(f" No {_NAMES[name]}: it needs {MIN_RUNS_IQM} runs." for name in absent)
     statistics = [name for name in statistics if name not in absent]
-    columns = max(len(statistics), len(_TOGETHER) if groups else 0)
+    lengths = [len(statistics)] * len(blocks) + [len(_TOGETHER)] * bool(groups)
+    columns = max(lengths)
     tallest = max(len(_variants([block])) for block in blocks)
     marks = _Marks()
     with look_of.sheet(page, variants, rows=True) as sheet:
         # One colour where there are more rows than colours: the rows have names.
         pens = sheet.pens if len(variants) <= len(look_of.COLORS) else dict.fromkeys(
             variants, next(iter(sheet.pens.values())))
-        (panels,) = sheet.grid(
-            columns * (len(blocks) + bool(groups)), columns=columns,
-            height=_height(tallest, sheet.look), row_names=list(sheet.labels.values()),
-            share_names=True,
+        sheet.grid(
+            columns * len(lengths), columns=columns, height=_height(tallest, sheet.look),
+            row_names=list(sheet.labels.values()), share_names=True, lengths=lengths,
         )
-        for row, block in enumerate(blocks):
+        lines = sheet.lines(lengths)
+        for line, block in zip(lines, blocks, strict=False):
             by_name = {group.variant: group for group in block.groups if group.num_used}
-            line = panels[row * columns : (row + 1) * columns]
             known = limits.possible(block.environment, comparison.scoring.metric)
             _rows(sheet, line, by_name, statistics, pens, marks, known, block.environment,
                   comparison.scoring.unit_label)
         if groups:
-            _rows(sheet, panels[len(blocks) * columns :], {g.variant: g for g in groups}, _TOGETHER,
+            _rows(sheet, lines[-1], {g.variant: g for g in groups}, _TOGETHER,
                   pens, marks, limits.ANY, f"all {len(together.environments) if together else 0}",
                   "normalised score")
         return sheet.finish(title=comparison.scoring.unit_label, rows=True,
@@ -138,11 +138,7 @@ def _rows(
     variants = sorted(groups, key=natural)
     runs = [_runs(group) for group in groups.values()]
     values = np.concatenate(runs)
-    for index, panel in enumerate(panels):
-        if index >= len(statistics):
-            panel.set_visible(False)
-            continue
-        statistic = statistics[index]
+    for index, (panel, statistic) in enumerate(zip(panels, statistics, strict=True)):
         centres = np.array([group.statistics[statistic] for group in groups.values()])
         shown = centres if statistic == "optimality_gap" else values
         possible = limits.with_data(known, shown)

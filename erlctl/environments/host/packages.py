@@ -81,7 +81,8 @@ def unknown(backend: Backend, environment_id: str) -> ErlctlError:
               if backends.is_installed(other) and has(other, environment_id)]
     if owners:
         return OtherBackendError(
-            f"{name} has no environment {environment_id!r}, {' and '.join(owners)} has it",
+            f"{name} has no environment {environment_id!r}, {' and '.join(owners)} "
+            f"{'has' if len(owners) == 1 else 'have'} it",
             fix=f"write `backend: {owners[0]}`",
         )
     known = {*known_ids(name), *(registry.COMPILED if backend == "auto" else ())}
