@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # the machine may be busy
 from ray.cluster_utils import Cluster
 
 

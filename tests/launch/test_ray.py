@@ -98,11 +98,14 @@ def test_options_of_the_runtime_environment_are_typed():
         launcher.make("ray", ["max_retries=-1"])
 
 
-def test_the_page_about_clusters_names_every_option(repository):
+@pytest.mark.parametrize("name", ["ray", "slurm"])
+def test_the_page_about_clusters_names_every_option(name, repository):
     page = (repository / "docs" / "clusters.md").read_text(encoding="utf-8")
-    table = page.partition("## Options")[2].partition("## ")[0]
-    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert named == [field.name for field in dataclasses.fields(Ray)]
+    table = page.partition(f"| option of `{name}` |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    named = re.findall(r"`(\w+)`", " ".join(cells))
+    assert sorted(named) == sorted(
+        field.name for field in dataclasses.fields(launcher.make(name)))
 
 
 def test_without_ray_one_line_says_how_to_install_it(make_spec, runs_dir, monkeypatch):

@@ -17,7 +17,7 @@ from erlctl.launch import launcher, slurm_job, slurm_records
 from erlctl.launch.launchers import slurm
 from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
-from erlctl.launch.slurm_queue import LocalQueue
+from erlctl.launch.slurm_queue import LocalQueue, Queued
 from erlctl.launch.worker import Job, StopRequest, Worker
 from tests.cli.helpers import erlctl
 from tests.launch import fakes
@@ -126,6 +126,35 @@ def test_a_cancelled_job_ends_as_interrupted_and_the_same_line_goes_on(tmp_path,
     result, _ = launch(path, runs_dir)
     assert [(each.status, each.outcome.step) for each in result.results] == [("complete", 400)]
     assert len(submissions(runs_dir)) == 2
+
+
+def test_a_controller_that_is_silent_for_a_while_ends_nothing(tmp_path, runs_dir, monkeypatch):
+    ask, asked = LocalQueue.jobs, []
+
+    def jobs(queue, numbers=()):
+        asked.append(numbers)
+        if len(asked) < 4:
+            raise ErlctlError("squeue: no answer within 60 s", fix="sinfo")
+        return ask(queue, numbers)
+
+    monkeypatch.setattr(LocalQueue, "jobs", jobs)
+    result, events = launch(write_spec(tmp_path, seeds=2, steps=100), runs_dir)
+    assert [each.status for each in result.results] == ["complete"] * 2
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert said.count(
+        "squeue: no answer within 60 s; no job counts as ended until Slurm answers") == 1
+    assert len(asked) >= 4
+
+
+def test_a_job_that_cannot_start_is_told_once(tmp_path, runs_dir, monkeypatch):
+    held = Queued(state="PENDING", reason="launch failed requeued held")
+    ask = LocalQueue.jobs
+    monkeypatch.setattr(LocalQueue, "jobs", lambda queue, numbers=(): dict.fromkeys(
+        ask(queue, numbers), held))
+    _, events = launch(write_spec(tmp_path, seeds=2, steps=100), runs_dir)
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert sum("(launch failed requeued held), which may not end by itself" in text
+               for text in said) == 1
 
 
 def test_a_job_that_dies_ends_as_interrupted(tmp_path, runs_dir, monkeypatch):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from erlctl.launch.launcher import Batch, Launcher, Tally
 from erlctl.launch.listen import listening
 from erlctl.launch.plan import Planned
 from erlctl.launch.results import BatchResult
-from erlctl.launch.slurm_queue import LocalQueue, Queue, SlurmQueue
+from erlctl.launch.slurm_queue import LocalQueue, Queue, Queued, SlurmQueue
 from erlctl.launch.slurm_records import FOLDER, Submission
 from erlctl.launch.slurm_watch import Job, Watch, tell_of_unsigned
 from erlctl.registry import register
@@ -78,19 +78,13 @@ class Slurm(Launcher):
         self._require(batch.device)
         folder = batch.runs_dir.absolute() / FOLDER
         folder.mkdir(exist_ok=True)
-        tally = Tally(batch, on_event)
-        open_runs = {planned.label: planned for planned in batch.plan
-                     if planned.action != "skip"}
         queue = _QUEUES[self.cluster]()
-        before = slurm_records.known(folder)
-        queued = queue.jobs([number for each in before for number in each.jobs]) if before else {}
-        jobs = {label: Job(number, submission)
-                for submission in (each.found_in(queued) for each in before)
-                for label, number in submission.job_of.items() if label in open_runs}
-        waiting = {label: job for label, job in jobs.items() if job.number in queued}
-        for label, planned in list(open_runs.items()):
-            if planned.is_final and label not in waiting:  # another command trains it
-                del open_runs[label]
+        jobs, queued = _known_jobs(folder, queue)
+        batch = replace(batch, plan=[_unless_ours(planned, jobs, queued) for planned in batch.plan])
+        open_runs = {planned.label: planned for planned in batch.plan if not planned.is_final}
+        waiting = {label: job for label, job in jobs.items()
+                   if label in open_runs and job.number in queued}
+        tally = Tally(batch, on_event)
         for label, job in waiting.items():
             on_event(Message(label, f"submitted before as job {job.number}, "
                                     f"{queued[job.number].sentence}"))
@@ -172,6 +166,25 @@ class Slurm(Launcher):
                 "slurm_comment": submission.token,
                 "slurm_array_parallelism": min(self.array_parallelism, batch.jobs),
                 "slurm_signal_delay_s": self.signal_seconds}
+
+
+def _known_jobs(folder: Path, queue: Queue) -> tuple[dict[str, Job], Mapping[str, Queued]]:
+    """Return the last job that each run was submitted with, by label, and what is queued now."""
+    before = slurm_records.known(folder)
+    queued = queue.jobs([number for each in before for number in each.jobs]) if before else {}
+    jobs = {label: Job(number, submission)
+            for submission in (each.found_in(queued) for each in before)
+            for label, number in submission.job_of.items()}
+    return jobs, queued
+
+
+def _unless_ours(
+    planned: Planned, jobs: Mapping[str, Job], queued: Mapping[str, Queued]
+) -> Planned:
+    """Return a run that is busy as one to go on with, if a job from here is what trains it."""
+    job = jobs.get(planned.label)
+    is_ours = planned.action == "busy" and job is not None and job.number in queued
+    return replace(planned, action="resume") if is_ours else planned
 
 
 def _groups(runs: Sequence[Planned], size: int) -> Iterator[list[Planned]]:
