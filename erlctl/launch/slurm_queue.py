@@ -54,8 +54,13 @@ class Queued:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it waits for what may never come: it is held, or beyond a limit."""
+        """Whether it waits for what may never come: it is held, or no node can take it."""
         return self.state == "PENDING" and self.reason not in _ORDINARY
+
+    def advice(self, number: str) -> str:
+        """Return what to do about a job that is stuck."""
+        return (f"it may wait for ever; `scancel {number.partition('_')[0]}`, then the same line "
+                "with other options submits it anew")
 
 
 @dataclass(frozen=True, kw_only=True)

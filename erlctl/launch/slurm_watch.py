@@ -116,7 +116,7 @@ class Watch:
     def _look_at_run(self, label: str, each: Watched, job: Queued | None) -> None:
         if job is not None and job.is_stuck:
             self._say_once(label, job.reason, (
-                f"job {each.job.number} is {job.sentence}, which may not end by itself"))
+                f"job {each.job.number} is {job.sentence}: {job.advice(each.job.number)}"))
         outcome = each.look(self._tally, self._on_event, is_alive=job is not None)
         if outcome is None:
             return

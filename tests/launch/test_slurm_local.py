@@ -153,7 +153,7 @@ def test_a_job_that_cannot_start_is_told_once(tmp_path, runs_dir, monkeypatch):
         ask(queue, numbers), held))
     _, events = launch(write_spec(tmp_path, seeds=2, steps=100), runs_dir)
     said = [event.text for event in events if isinstance(event, Message)]
-    assert sum("(launch failed requeued held), which may not end by itself" in text
+    assert sum("(launch failed requeued held): it may wait for ever; `scancel " in text
                for text in said) == 1
 
 

@@ -86,8 +86,10 @@ class Slurm(Launcher):
                    if label in open_runs and job.number in queued}
         tally = Tally(batch, on_event)
         for label, job in waiting.items():
-            on_event(Message(label, f"submitted before as job {job.number}, "
-                                    f"{queued[job.number].sentence}"))
+            entry = queued[job.number]
+            advice = f": {entry.advice(job.number)}" if entry.is_stuck else ""
+            on_event(Message(
+                label, f"submitted before as job {job.number}, {entry.sentence}{advice}"))
         missing = [planned for label, planned in open_runs.items() if label not in waiting]
         if missing:
             lost = {planned.label: jobs[planned.label] for planned in missing
