@@ -116,7 +116,6 @@ def main() -> int:
     if importlib.util.find_spec("ray") is None:
         print("launchers: Ray is not installed (pip install 'erlctl[ray]'), nothing to compare")
         return 0
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # the machine may be busy
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={

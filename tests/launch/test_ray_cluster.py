@@ -34,6 +34,7 @@ evaluation: {{every: 5000, episodes: 2}}
 checkpoint: {{every: 5000}}
 seeds: 4
 """
+ATTEMPTS = 4  # Ray gives a node half a minute to start, which a busy machine may need longer for
 ERLCTL = (sys.executable, "-m", "erlctl")
 
 
@@ -45,12 +46,17 @@ class Cluster:
     """
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.launch.ray_cluster"], text=True,
-            env=worker_environment(), cwd=Path(__file__).parents[2],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )
-        self.address = self.process.stdout.readline().strip()
+        for _ in range(ATTEMPTS):
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.launch.ray_cluster"], text=True,
+                env=worker_environment(), cwd=Path(__file__).parents[2],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )
+            self.address = self.process.stdout.readline().strip()
+            if self.address:
+                return
+            self.process.communicate()
+        raise AssertionError("Ray could not start two nodes; /tmp/ray/session_latest/logs says why")
 
     def ask(self, command: str) -> str:
         """Return the answer to a line."""
