@@ -62,6 +62,7 @@ def test_gpus_of_slurm_and_the_device_go_together(make_spec, runs_dir):
     assert asked("gpu")["slurm_gres"] == "gpu:1"
     assert asked("gpu", gpus=2)["slurm_gres"] == "gpu:2"
     assert "slurm_gres" not in asked("cpu")
+    assert slurm.Slurm(array_parallelism=5).capacity(None) == 5  # not this machine's cores
     assert asked("cpu")["slurm_array_parallelism"] == 3
     assert asked("cpu", array_parallelism=2)["slurm_array_parallelism"] == 2
     result = erlctl("train", make_spec(), "--launcher", "slurm", "--runs-dir", runs_dir,
