@@ -1,15 +1,19 @@
 """A Ray cluster of two nodes of one core on this machine, until its standard input ends.
 
-Prints the address. Then for each line read: `kill` ends the second node's raylet at once, `actors`
-prints how many actors there are; each is answered with a line.
+Prints the address. Then for each line read: `kill` ends the second node's raylet at once, `freeze`
+and `thaw` stop the head's server and let it go on, `actors` prints how many actors there are; each
+is answered with a line.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # the machine may be busy
 from ray.cluster_utils import Cluster
 
 
@@ -30,6 +34,11 @@ def is_actor(pid: str) -> bool:
     return command.startswith(b"ray::Actor") or b"erlctl.launch.worker" in command
 
 
+def is_server(pid: str) -> bool:
+    """Whether a process is the head's server, which everybody connects to first."""
+    return b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+
+
 if __name__ == "__main__":
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -37,9 +46,15 @@ if __name__ == "__main__":
     cluster.wait_for_nodes()
     print(cluster.address, flush=True)
     for line in sys.stdin:
-        if line.strip() == "kill":
-            cluster.remove_node(second, allow_graceful=False)
-            print("killed", flush=True)
-        else:
-            print(sum(map(is_actor, descendants("self"))), flush=True)
+        match line.strip():
+            case "kill":
+                cluster.remove_node(second, allow_graceful=False)
+                print("killed", flush=True)
+            case "freeze" | "thaw" as wish:
+                number = signal.SIGSTOP if wish == "freeze" else signal.SIGCONT
+                for pid in filter(is_server, descendants("self")):
+                    os.kill(int(pid), number)
+                print("frozen" if wish == "freeze" else "thawed", flush=True)
+            case "actors":
+                print(sum(map(is_actor, descendants("self"))), flush=True)
     cluster.shutdown()

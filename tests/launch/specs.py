@@ -28,3 +28,19 @@ def write_spec(
     path = folder / name
     path.write_text(_SPEC.format(steps=steps, seeds=seeds, sweep=sweep))
     return path
+
+
+SEARCH = """
+name: tuned
+environment: {id: CartPole-v1}
+agent: {algorithm: munchausen_dqn}
+network: {type: mlp, hidden: [8]}
+training: {steps: STEPS, learning_starts: 100, batch_size: 8}
+evaluation: {every: 5000, episodes: 2}
+checkpoint: {every: 5000}
+search:
+  trials: 3
+  pruner: none
+  space: {agent.temperature: {type: float, low: 1e-3, high: 1, log: true}}
+seeds: 1
+"""

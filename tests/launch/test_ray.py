@@ -150,6 +150,64 @@ def test_an_address_that_nobody_answers_at_is_found_out_at_once(make_spec, runs_
     assert not runs_dir.exists()
 
 
+@contextlib.contextmanager
+def answering(answer):
+    """Yield the address of a server that says `answer` to the first who comes, or nothing."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def serve():
+            with server.accept()[0] as connection:
+                connection.recv(100)
+                if answer is None:
+                    connection.recv(100)  # until the other side goes
+                else:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield "{}:{}".format(*server.getsockname())
+        thread.join()
+
+
+@pytest.mark.parametrize(("answer", "problem"), [
+    (None, "no answer within 0.3 s"), (b"HTTP/1.0 400 Bad Request", "what answers there is not"),
+    (b"", "what answers there is not"),
+])
+@pytest.mark.parametrize("is_from_environment", [False, True])
+def test_a_server_that_never_answers_or_is_no_ray_is_one_line(
+    answer, problem, is_from_environment, make_spec, runs_dir, fake_ray, monkeypatch
+):
+    fake_ray()
+    monkeypatch.setattr("erlctl.launch.launchers.ray._CONNECT_SECONDS", 0.3)
+    with answering(answer) as address:
+        if is_from_environment:
+            monkeypatch.setenv("RAY_ADDRESS", address)
+        option = () if is_from_environment else ("--launcher-option", f"address={address}")
+        result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir, *option)
+    assert result.code == 1
+    assert f"nobody answers at address={address}: {problem}" in result.err
+    assert not runs_dir.exists()
+
+
+def test_a_grpc_server_is_taken_for_ray(fake_ray):
+    fake_ray(node(2))
+    with answering(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))) as address:
+        assert Ray(address=address).capacity(None) == 2
+
+
+def test_a_cluster_that_answers_by_halves_is_given_up(make_spec, runs_dir, fake_ray, monkeypatch):
+    fake_ray()
+    over = threading.Event()
+    monkeypatch.setattr(sys.modules["ray"], "init", lambda **_: over.wait(60))
+    monkeypatch.setattr("erlctl.launch.launchers.ray._INIT_SECONDS", 0.2)
+    result = command("train", make_spec(), "--launcher", "ray", "--runs-dir", runs_dir)
+    over.set()
+    assert result.code == 1
+    assert "no cluster at address=auto: no answer within 0.2 s" in result.err
+
+
 def test_there_is_room_for_a_run_on_every_core_of_living_nodes(fake_ray):
     fake_ray(node(8), node(3), node(64, is_alive=False), {"Alive": True, "Resources": {}})
     assert Ray(address="local").capacity(None) == 11

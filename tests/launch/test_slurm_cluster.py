@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from erlctl.launch import slurm_records
 from erlctl.launch.process import worker_environment
+from erlctl.runs import lock
+from tests.launch.specs import SEARCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 START = Path(__file__).with_name("slurm") / "start.sh"
@@ -41,23 +46,34 @@ def cluster(tmp_path_factory):
     started = subprocess.run([START, folder], capture_output=True, text=True, check=False)
     if started.returncode:
         pytest.fail(f"Slurm did not start: {started.stderr}")
-    yield worker_environment() | {"SLURM_CONF": str(folder / "slurm.conf")}
+    yield worker_environment() | {"SLURM_CONF": str(folder / "slurm.conf"),
+                                  "SLURM_FOLDER": str(folder)}
     subprocess.run([START, folder, "stop"], check=True)
 
 
 @pytest.fixture
-def train(cluster, tmp_path):
-    def start(steps, *options, seeds=1):
-        (tmp_path / "spec.yaml").write_text(
-            SPEC.replace("STEPS", str(steps)).replace("SEEDS", str(seeds)))
+def start(cluster, tmp_path):
+    """Return a function that starts a command on the cluster; what it leaves there is ended."""
+    def make(command, spec, *options):
+        (tmp_path / "spec.yaml").write_text(spec)
         return subprocess.Popen(
-            [sys.executable, "-m", "erlctl", "train", "spec.yaml", "--format", "json",
+            [sys.executable, "-m", "erlctl", command, "spec.yaml", "--format", "json",
              "--launcher", "slurm", "--launcher-option", "poll_seconds=1",
              *(part for option in options for part in (
-                 (option,) if option.startswith("--") else ("--launcher-option", option)))],
+                 ("--launcher-option", option) if "=" in option else (option,)))],
             cwd=tmp_path, env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    return start
+    yield make
+    subprocess.run(["scancel", "--user", str(os.getuid())], env=cluster, check=True)
+
+
+@pytest.fixture
+def train(start):
+    def make(steps, *options, seeds=1):
+        spec = SPEC.replace("STEPS", str(steps)).replace("SEEDS", str(seeds))
+        return start("train", spec, *options)
+
+    return make
 
 
 def finished(process):
@@ -74,8 +90,13 @@ def step_of(tmp_path):
 
 
 def job_of(tmp_path):
-    (path,) = (tmp_path / "runs/.slurm").glob("*.json")
-    return json.loads(path.read_text())["jobs"]["real/munchausen_dqn/seed-0"]
+    (submission,) = slurm_records.known(tmp_path / "runs/.slurm")
+    return submission.job_of["real/munchausen_dqn/seed-0"]
+
+
+def read(*line, cluster, cwd=None):
+    return subprocess.run(line, env=cluster, cwd=cwd, check=True, capture_output=True,
+                          text=True).stdout
 
 
 def wait_for(condition, seconds=600):
@@ -97,9 +118,18 @@ def test_an_array_is_submitted_watched_from_another_command_and_complete(train):
 def test_scancel_ends_a_run_as_interrupted_and_the_same_line_resumes_it(train, cluster, tmp_path):
     process = train(5_000_000)
     wait_for(lambda: step_of(tmp_path) > 0)
-    subprocess.run(["scancel", "--full", job_of(tmp_path)], env=cluster, check=True)
-    statuses, code, _ = finished(process)
-    assert (statuses, code) == (["interrupted"], 3)
+    job, node = job_of(tmp_path), socket.gethostname()
+    ls = [sys.executable, "-m", "erlctl", "ls"]
+    assert read(*ls, cluster=cluster, cwd=tmp_path).split("\n")[0].split()[-2:] == ["host", "job"]
+    (row,) = json.loads(read(*ls, "--format", "json", cluster=cluster, cwd=tmp_path))["rows"]
+    assert (row["status"], row["host"], row["job"]) == ("running", node, f"slurm {job}")
+    shown = read(*ls[:-1], "show", row["path"], cluster=cluster, cwd=tmp_path)
+    assert f"where        {node}, slurm {job}" in shown
+    subprocess.run(["scancel", "--full", job], env=cluster, check=True)
+    out, err = process.communicate(timeout=1200)
+    (row,) = json.loads(out)["rows"]
+    assert (row["status"], process.returncode) == ("interrupted", 3), err
+    assert f"job {job} ended before the run: CANCELLED on {node}" in row["reason"]
     stopped = step_of(tmp_path)
     statuses, code, _ = finished(train(stopped + 10_000))
     assert (statuses, code) == (["complete"], 0)
@@ -128,3 +158,82 @@ def test_an_unknown_partition_is_one_line_and_nothing_is_submitted(train, tmp_pa
     assert "choose one of main" in err
     assert not (tmp_path / "runs/.slurm").exists()
     assert not out
+
+
+def test_a_job_that_is_killed_is_interrupted_and_the_same_line_goes_on(train, cluster, tmp_path):
+    """As the kernel does when memory is out; the controller has forgotten the job afterwards."""
+    process = train(5_000_000)
+    wait_for(lambda: step_of(tmp_path) > 0)
+    holder = lock.read_holder(tmp_path / "runs/real/munchausen_dqn/seed-0/.lock")
+    os.kill(int(holder["pid"]), signal.SIGKILL)
+    out, err = process.communicate(timeout=1200)
+    (row,) = json.loads(out)["rows"]
+    assert (row["status"], process.returncode) == ("interrupted", 3), err
+    assert f"job {job_of(tmp_path)} ended before the run: FAILED on" in row["reason"]
+    wait_for(lambda: subprocess.run(
+        ["scontrol", "show", "job", job_of(tmp_path)], env=cluster, check=False,
+        capture_output=True).returncode != 0)
+    statuses, code, _ = finished(train(step_of(tmp_path) + 10_000))
+    assert (statuses, code) == (["complete"], 0)
+
+
+def test_a_node_that_fails_costs_its_job_a_requeue(train, cluster, tmp_path):
+    process = train(150_000)
+    wait_for(lambda: step_of(tmp_path) > 0)
+    node = read("sinfo", "-h", "-o", "%n", cluster=cluster).strip()
+    subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=tested"],
+                   env=cluster, check=True)
+    time.sleep(3)  # it may have registered again by itself: then there is nothing to resume
+    subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], env=cluster,
+                   check=False)
+    statuses, code, _ = finished(process)
+    assert (statuses, code) == (["complete"], 0)
+    job_of(tmp_path)  # one submission
+    log = (tmp_path / "runs/real/munchausen_dqn/seed-0/log.txt").read_text()
+    assert "resumed from step" in log
+
+
+def test_a_runs_directory_that_nodes_do_not_share_is_told_and_nothing_is_left(
+    train, cluster, tmp_path
+):
+    folder = Path(cluster["SLURM_FOLDER"])
+    if not (folder / "has-private").exists():
+        pytest.skip("needs the right to mount (root)")
+    runs_dir = folder / "private" / tmp_path.name
+    unshared = ("--runs-dir", str(runs_dir))
+    process = train(1000, *unshared, "array_parallelism=1", seeds=3)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert f"the runs directory {runs_dir} is not shared with " in err
+    assert "fix: put --runs-dir on a file system that all nodes have" in err
+    assert "Traceback" not in err
+    assert not out
+    wait_for(lambda: not read("squeue", "-h", cluster=cluster), seconds=60)
+    assert not slurm_records.known(runs_dir / ".slurm")
+
+    statuses, code, _ = finished(train(1000, *unshared, "--detach"))
+    assert (statuses, code) == (["pending"], 0)
+    wait_for(lambda: not read("squeue", "-h", cluster=cluster), seconds=60)
+    statuses, code, err = finished(train(1000, *unshared, "--detach"))
+    assert (statuses, code) == (["pending"], 0)
+    assert "ended before without having written below" in err
+
+
+def test_a_killed_search_goes_on_without_a_lost_or_doubled_trial(start, cluster, tmp_path):
+    spec = SEARCH.replace("STEPS", "30000")
+    process = start("tune", spec, "--jobs", "2", "--runs-dir", str(tmp_path / "runs"))
+    wait_for(lambda: list(tmp_path.glob("runs/tuned/*/*/run.json")))
+    process.kill()  # one job trains, the other waits or does so too
+    process.communicate()
+    out, err = start("tune", spec, "--jobs", "2", "--runs-dir",
+                     str(tmp_path / "runs")).communicate(timeout=1200)
+    document = json.loads(out)
+    assert document["exit_code"] == 0, err
+    assert [row["state"] for row in document["rows"]] == ["complete"] * 3
+    assert err.count("submitted before as job") + err.count("already complete") == 2
+    assert "busy" not in err
+    attempts = [json.loads(path.read_text())["attempts"]
+                for path in tmp_path.glob("runs/tuned/*/*/run.json")]
+    assert [len(each) for each in attempts] == [1] * 3
+    jobs = [job for each in slurm_records.known(tmp_path / "runs/.slurm") for job in each.jobs]
+    assert len(jobs) == 3

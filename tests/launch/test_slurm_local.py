@@ -13,10 +13,11 @@ import pytest
 from erlctl import spec
 from erlctl.errors import ErlctlError
 from erlctl.events import Message, Outcome, Tick
-from erlctl.launch import launcher, slurm_job
+from erlctl.launch import launcher, slurm_job, slurm_records
 from erlctl.launch.launchers import slurm
 from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
+from erlctl.launch.slurm_queue import LocalQueue, Queued
 from erlctl.launch.worker import Job, StopRequest, Worker
 from tests.cli.helpers import erlctl
 from tests.launch import fakes
@@ -53,9 +54,17 @@ def launch(path, runs_dir, *, detach=False, **options):
 
 
 def test_gpus_of_slurm_and_the_device_go_together(make_spec, runs_dir):
-    assert slurm.Slurm()._parameters("gpu")["slurm_gres"] == "gpu:1"
-    assert slurm.Slurm(gpus=2)._parameters("gpu")["slurm_gres"] == "gpu:2"
-    assert "slurm_gres" not in slurm.Slurm()._parameters("cpu")
+    def asked(device, **options):
+        batch = launcher.Batch(plan=[], runs_dir=runs_dir, device=device, jobs=3)
+        return slurm.Slurm(**options)._parameters(batch, slurm_records.new(runs_dir, []))
+
+    runs_dir.mkdir()
+    assert asked("gpu")["slurm_gres"] == "gpu:1"
+    assert asked("gpu", gpus=2)["slurm_gres"] == "gpu:2"
+    assert "slurm_gres" not in asked("cpu")
+    assert slurm.Slurm(array_parallelism=5).capacity(None) == 5  # not this machine's cores
+    assert asked("cpu")["slurm_array_parallelism"] == 3
+    assert asked("cpu", array_parallelism=2)["slurm_array_parallelism"] == 2
     result = erlctl("train", make_spec(), "--launcher", "slurm", "--runs-dir", runs_dir,
                     "--launcher-option", "gpus=1")
     assert result.code == 1
@@ -70,8 +79,7 @@ def wait_for(condition, seconds=60):
 
 
 def submissions(runs_dir):
-    return [json.loads(path.read_text())["jobs"]
-            for path in sorted((runs_dir / ".slurm").glob("*.json"))]
+    return [dict(each.job_of) for each in slurm_records.known(runs_dir / ".slurm")]
 
 
 def test_runs_of_one_program_share_a_job_and_all_are_told(tmp_path, runs_dir):
@@ -112,13 +120,42 @@ def test_a_cancelled_job_ends_as_interrupted_and_the_same_line_goes_on(tmp_path,
     wait_for((root / "spec.yaml").exists)
     time.sleep(0.5)  # of four seconds of training
     os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: not slurm._is_process(pid))
+    wait_for(lambda: not LocalQueue().jobs([str(pid)]))
     stopped = json.loads((root / "run.json").read_text())
     assert stopped["status"] == "interrupted"
     assert 0 < stopped["step"] < 400
     result, _ = launch(path, runs_dir)
     assert [(each.status, each.outcome.step) for each in result.results] == [("complete", 400)]
     assert len(submissions(runs_dir)) == 2
+
+
+def test_a_controller_that_is_silent_for_a_while_ends_nothing(tmp_path, runs_dir, monkeypatch):
+    ask, asked = LocalQueue.jobs, []
+
+    def jobs(queue, numbers=()):
+        asked.append(numbers)
+        if len(asked) < 4:
+            raise ErlctlError("squeue: no answer within 60 s", fix="sinfo")
+        return ask(queue, numbers)
+
+    monkeypatch.setattr(LocalQueue, "jobs", jobs)
+    result, events = launch(write_spec(tmp_path, seeds=2, steps=100), runs_dir)
+    assert [each.status for each in result.results] == ["complete"] * 2
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert said.count(
+        "squeue: no answer within 60 s; no job counts as ended until Slurm answers") == 1
+    assert len(asked) >= 4
+
+
+def test_a_job_that_cannot_start_is_told_once(tmp_path, runs_dir, monkeypatch):
+    held = Queued(state="PENDING", reason="launch failed requeued held")
+    ask = LocalQueue.jobs
+    monkeypatch.setattr(LocalQueue, "jobs", lambda queue, numbers=(): dict.fromkeys(
+        ask(queue, numbers), held))
+    _, events = launch(write_spec(tmp_path, seeds=2, steps=100), runs_dir)
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert sum("(launch failed requeued held): it may wait for ever; `scancel " in text
+               for text in said) == 1
 
 
 def test_a_job_that_dies_ends_as_interrupted(tmp_path, runs_dir, monkeypatch):

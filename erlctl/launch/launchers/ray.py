@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from erlctl.errors import ErlctlError
 from erlctl.events import OnEvent
 from erlctl.fields import NON_NEGATIVE, Options, option
 from erlctl.launch import pool
+from erlctl.launch.knock import greet, is_ray
 from erlctl.launch.launcher import Batch, Launcher
 from erlctl.launch.results import BatchResult
 from erlctl.registry import register
@@ -23,6 +24,7 @@ from erlctl.runs import preflight
 from erlctl.tensorflow_setup import Device
 
 _CONNECT_SECONDS = 5.0
+_INIT_SECONDS = 60.0  # Ray may install packages of `runtime_env` later, not while it connects
 _LOOK_SECONDS = 120.0  # a first task on a node starts a Python there, and perhaps installs packages
 
 
@@ -96,6 +98,8 @@ class Ray(Launcher):
         # Without --device gpu an actor hides the cards itself; Ray would tell of that on stderr.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Else it warns on stderr once a second while it connects in vain.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         try:
             ray = importlib.import_module("ray")
         except ImportError as error:
@@ -105,8 +109,8 @@ class Ray(Launcher):
             return ray
         self._knock()
         try:
-            ray.init(address=self.address, runtime_env=self._runtime_env(), log_to_driver=False,
-                     logging_level="error")
+            _init(ray, address=self.address, runtime_env=self._runtime_env(), log_to_driver=False,
+                  logging_level="error")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             from erlctl.launch.actors import first_line
 
@@ -118,18 +122,25 @@ class Ray(Launcher):
         return ray
 
     def _knock(self) -> None:
-        """Find out in seconds that nobody is there, which takes Ray a minute."""
-        host, _, port = self.address.rpartition("://")[2].rpartition(":")
+        """Find out in seconds that no Ray is there, which takes Ray itself minutes."""
+        # What Ray takes the address from, before it looks for a cluster of this machine.
+        address = os.environ.get("RAY_ADDRESS") or self.address
+        host, _, port = address.rpartition("://")[2].rpartition(":")
         if not (host and port.isdigit()):
             return
         try:
-            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+            answer = greet(host.strip("[]"), int(port), _CONNECT_SECONDS)
+        except TimeoutError:
+            problem = f"no answer within {_CONNECT_SECONDS:g} s"
         except (OSError, OverflowError) as error:
-            raise ErlctlError(
-                f"--launcher ray: nobody answers at address={self.address}: {error}",
-                fix="`ray status` on the head node shows whether it runs; its port is 6379 as a "
-                    "rule",
-            ) from error
+            problem = str(error)
+        else:
+            if is_ray(answer):
+                return
+            problem = "what answers there is not Ray"
+        raise ErlctlError(
+            f"--launcher ray: nobody answers at address={address}: {problem}",
+            fix="`ray status` on the head node shows whether it runs; its port is 6379 as a rule")
 
     def _runtime_env(self) -> dict[str, Any]:
         given = {name: list(value) if isinstance(value, tuple) else value
@@ -175,6 +186,30 @@ class Ray(Launcher):
                         fix="install erlctl there, or send this one: --launcher-option ship=true",
                     ) from error
                 check_place(place, runs_dir, token)
+
+
+def _init(ray: Any, **options: Any) -> None:
+    """Connect, within a time: Ray tries for ever where a part of the cluster does not answer.
+
+    Raises:
+        TimeoutError: It took too long; the attempt goes on in a thread that holds up nothing.
+        Exception: What Ray raises.
+    """
+    raised: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            ray.init(**options)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            raised.append(error)
+
+    attempt = threading.Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(_INIT_SECONDS)
+    if attempt.is_alive():
+        raise TimeoutError(f"no answer within {_INIT_SECONDS:g} s")
+    if raised:
+        raise raised[0]
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@
 #   start.sh FOLDER stop   stop what was started
 #
 # Needs root; everything it writes lies in FOLDER. There is no accounting, so `sacct` says nothing.
+# Where mounting is allowed the node sees another folder than this machine as FOLDER/private: there
+# is a file FOLDER/has-private then.
 set -eu
 folder=$1
 
@@ -53,7 +55,13 @@ munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" \
 SLURM_CONF="$folder/slurm.conf"
 export SLURM_CONF
 slurmctld
-slurmd
+mkdir -p "$folder/private" "$folder/elsewhere"
+if unshare --mount true 2>/dev/null; then
+    unshare --mount sh -ec 'mount --bind "$0/elsewhere" "$0/private"; exec slurmd' "$folder"
+    touch "$folder/has-private"
+else
+    slurmd
+fi
 for _ in $(seq 60); do
     if sinfo -h -o %T 2>/dev/null | grep -q idle; then
         echo "export SLURM_CONF=$SLURM_CONF"
