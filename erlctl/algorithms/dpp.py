@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms.base import Backup, RegularisedAlgorithm, ValueAlgorithm
+from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.algorithms.companion import Companion
-from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
+from erlctl.fields import NON_POSITIVE, POSITIVE, Options, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 from erlctl.registry import register
 
 
 @dataclass(frozen=True, kw_only=True)
-class DppTarget(RegularisedAlgorithm):
+class DppTarget(Options):
     """DPP's target, however it is fitted. Temperature and clip are our defaults.
 
-    Of several bases it is the first: its fields then stand behind those of the others.
+    Named before an algorithm's base class; the fields then stand behind those of that class.
     """
 
     form: Literal["preference", "bounded", "q_plus_log_policy"] = option(

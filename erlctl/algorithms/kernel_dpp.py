@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from erlctl.algorithms.base import RegularisedAlgorithm
 from erlctl.algorithms.dpp import DppTarget
 from erlctl.fields import NON_NEGATIVE, option
 from erlctl.registry import register
@@ -13,7 +14,7 @@ from erlctl.registry import register
 
 @register("algorithm", "kernel_dpp")
 @dataclass(frozen=True, kw_only=True)
-class KernelDpp(DppTarget):
+class KernelDpp(DppTarget, RegularisedAlgorithm):
     """DPP by regularised least squares instead of gradient descent: an update is an iteration k.
 
     Preferences are linear in fixed features of the observation, with weights of their own for each

@@ -175,6 +175,9 @@ def _feature_misfits(
             "the dictionary begins with observations of the replay; must be at least "
             f"{num_envs}, the number of environments"
         )
+    # XLA's evaluator of constants fails a check on the dictionary's loop inside the run's ("could
+    # not find evaluated value for while") with the CPU runtime of `tensorflow_setup`. The newer one
+    # compiles it, but takes 1.5 to 2 times as much processor time as graph mode.
     grows = network.features == "ald" and run.agent.base == "kernel"
     if grows and run.training.compile == "xla":
         yield "training.compile", (
