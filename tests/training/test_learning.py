@@ -16,7 +16,7 @@ TABLE = [("kernel_dpp", "dictionary", 400.0), ("kernel_dpp", "fourier", 400.0)]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(0)  # five runs each, on a machine that may be busy
 @pytest.mark.parametrize(("experiment", "variant", "least"), TABLE)
 def test_it_learns_within_the_steps_of_its_experiment(experiment, variant, least):
     runs = [run for run in load(EXPERIMENTS / f"{experiment}.yaml").runs if run.variant == variant]
