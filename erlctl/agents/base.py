@@ -359,7 +359,11 @@ class Agent(tf_agent.TFAgent):
         pairs = list(zip(gradients, descent.weights, strict=True))
         if self.algorithm.gradient_clip_norm is not None:
             pairs = eager_utils.clip_gradient_norms(pairs, self.algorithm.gradient_clip_norm)
-        self._optimizers[descent.optimizer_name].apply_gradients(pairs)
+        # Keras' sum over replicas, of which a run has one, would join all gradients in one step and
+        # keep the program for ever: it is a custom gradient, of which TensorFlow forgets none.
+        self._optimizers[descent.optimizer_name].apply_gradients(
+            pairs, skip_gradients_aggregation=True
+        )
         return info
 
 

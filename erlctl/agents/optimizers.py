@@ -45,16 +45,6 @@ class KernelAdam(tf.keras.optimizers.Adam):
     the Nature network 3 ms of an update of 20, where the kernel takes 0.9 to 1.6.
     """
 
-    def aggregate_gradients(
-        self, grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]]
-    ) -> Iterable[tuple[tf.Tensor, tf.Variable]]:
-        """Return the gradients as they are: a run has one replica.
-
-        Keras' sum over replicas joins all of them in one operation, and then nothing can be done
-        before the last is there.
-        """
-        return grads_and_vars
-
     def _internal_apply_gradients(
         self, grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]]
     ) -> tf.Tensor:

@@ -8,25 +8,50 @@ from typing import Any, ClassVar, Literal
 
 from erlctl.algorithms.base import Backup, ValueAlgorithm
 from erlctl.algorithms.companion import Companion
-from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
+from erlctl.fields import NON_POSITIVE, POSITIVE, Options, Schedule, option
 from erlctl.options.policies import EpsilonBoltzmann, PolicySection
 from erlctl.registry import register
 
 
-def dpp_backup(declared: Any) -> Backup:
-    """Return DPP's target from the fields form, operator, temperature and log_policy_clip."""
-    low = None if declared.form == "preference" else declared.log_policy_clip
-    # Only the logsumexp gap is at most 0 by itself; a boltzmann gap can be positive.
-    high = 0.0 if low is not None and declared.operator == "logsumexp" else None
-    return Backup(
-        operator=declared.operator, temperature=declared.temperature, gap_scale=1.0,
-        gap_range=(low, high),
+@dataclass(frozen=True, kw_only=True)
+class DppTarget(Options):
+    """DPP's target, however it is fitted. Temperature and clip are our defaults.
+
+    Named before an algorithm's base class; the fields then stand behind those of that class.
+    """
+
+    form: Literal["preference", "bounded", "q_plus_log_policy"] = option(
+        "bounded", "Whether the gap is clipped; preference diverges."
     )
+    operator: Literal["logsumexp", "boltzmann"] = option(
+        "logsumexp", "Value operator; boltzmann is not clipped from above."
+    )
+    temperature: float = option(
+        0.1, "Temperature of the policy softmax(preference / t).", domain=POSITIVE,
+        letter="1 / eta", unit="units of return",
+    )
+    log_policy_clip: float | None = option(
+        -1.0, "Lower clip of the gap; not read by the preference form. null: no clip.",
+        domain=NON_POSITIVE, unit="units of return",
+    )
+    collect_policy: PolicySection = option(
+        EpsilonBoltzmann(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
+    )
+
+    def backup(self) -> Backup:
+        """Return the target of one network."""
+        low = None if self.form == "preference" else self.log_policy_clip
+        # Only the logsumexp gap is at most 0 by itself; a boltzmann gap can be positive.
+        high = 0.0 if low is not None and self.operator == "logsumexp" else None
+        return Backup(
+            operator=self.operator, temperature=self.temperature, gap_scale=1.0,
+            gap_range=(low, high),
+        )
 
 
 @register("algorithm", "dpp")
 @dataclass(frozen=True, kw_only=True)
-class Dpp(ValueAlgorithm):
+class Dpp(DppTarget, ValueAlgorithm):
     """Full gap increase (alpha = 1), in three forms. Temperature and clip are our defaults.
 
     preference: the paper's recursion on one network; the preferences of all but the best actions
@@ -62,33 +87,15 @@ class Dpp(ValueAlgorithm):
     form: Literal["preference", "bounded", "q_plus_log_policy"] = option(
         "bounded", "Which of the three forms; preference diverges."
     )
-    operator: Literal["logsumexp", "boltzmann"] = option(
-        "logsumexp", "Value operator; boltzmann is not clipped from above."
-    )
-    temperature: float = option(
-        0.1, "Temperature of the policy softmax(preference / t).", domain=POSITIVE,
-        letter="1 / eta", unit="units of return",
-    )
-    log_policy_clip: float | None = option(
-        -1.0, "Lower clip of the gap; not read by the preference form. null: no clip.",
-        domain=NON_POSITIVE, unit="units of return",
-    )
     companion_learning_rate: float | None = option(
         None, "Step size of the log-policy network (q_plus_log_policy); null: that of `optimizer`.",
         domain=POSITIVE,
-    )
-    collect_policy: PolicySection = option(
-        EpsilonBoltzmann(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.form == "q_plus_log_policy":
             object.__setattr__(self, "base", "companion")  # this object's agent has two networks
-
-    def backup(self) -> Backup:
-        """Return the target of the one-network forms."""
-        return dpp_backup(self)
 
     def declaration(self) -> Any:
         """Return the target of the form."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms.base import Backup, ValueAlgorithm
-from erlctl.algorithms.dpp import dpp_backup
-from erlctl.fields import NON_POSITIVE, POSITIVE, Schedule, option
-from erlctl.options.policies import EpsilonBoltzmann, PolicySection
+from erlctl.algorithms.base import ValueAlgorithm
+from erlctl.algorithms.dpp import DppTarget
+from erlctl.fields import option
 from erlctl.registry import register
 
 
 @register("algorithm", "factorial_dpp")
 @dataclass(frozen=True, kw_only=True)
-class FactorialDpp(ValueAlgorithm):
+class FactorialDpp(DppTarget, ValueAlgorithm):
     """DPP for actions of several factors, a = (a_1, ..., a_M), with a policy that is a product.
 
     Each factor has preferences of its own, p_m(s, a_m), which follow DPP's target with the reward
@@ -48,21 +47,3 @@ class FactorialDpp(ValueAlgorithm):
     form: Literal["preference", "bounded"] = option(
         "bounded", "Whether the gap is clipped; preference diverges."
     )
-    operator: Literal["logsumexp", "boltzmann"] = option(
-        "logsumexp", "Value operator; boltzmann is not clipped from above."
-    )
-    temperature: float = option(
-        0.1, "Temperature of each factor's policy softmax(preference / t).", domain=POSITIVE,
-        letter="1 / eta", unit="units of return",
-    )
-    log_policy_clip: float | None = option(
-        -1.0, "Lower clip of each factor's gap; not read by the preference form. null: no clip.",
-        domain=NON_POSITIVE, unit="units of return",
-    )
-    collect_policy: PolicySection = option(
-        EpsilonBoltzmann(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
-    )
-
-    def backup(self) -> Backup:
-        """Return the target of one factor, which is dpp's."""
-        return dpp_backup(self)

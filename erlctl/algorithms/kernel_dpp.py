@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from erlctl.algorithms.base import Backup, RegularisedAlgorithm
-from erlctl.algorithms.dpp import dpp_backup
-from erlctl.fields import NON_NEGATIVE, NON_POSITIVE, POSITIVE, Schedule, option
-from erlctl.options.policies import EpsilonBoltzmann, PolicySection
+from erlctl.algorithms.base import RegularisedAlgorithm
+from erlctl.algorithms.dpp import DppTarget
+from erlctl.fields import NON_NEGATIVE, option
 from erlctl.registry import register
 
 
 @register("algorithm", "kernel_dpp")
 @dataclass(frozen=True, kw_only=True)
-class KernelDpp(RegularisedAlgorithm):
+class KernelDpp(DppTarget, RegularisedAlgorithm):
     """DPP by regularised least squares instead of gradient descent: an update is an iteration k.
 
     Preferences are linear in fixed features of the observation, with weights of their own for each
@@ -50,28 +49,10 @@ class KernelDpp(RegularisedAlgorithm):
     form: Literal["preference", "bounded"] = option(
         "bounded", "Whether the gap is clipped; preference diverges."
     )
-    operator: Literal["logsumexp", "boltzmann"] = option(
-        "logsumexp", "Value operator; boltzmann is not clipped from above."
-    )
-    temperature: float = option(
-        0.1, "Temperature of the policy softmax(preference / t).", domain=POSITIVE,
-        letter="1 / eta", unit="units of return",
-    )
-    log_policy_clip: float | None = option(
-        -1.0, "Lower clip of the gap; not read by the preference form. null: no clip.",
-        domain=NON_POSITIVE, unit="units of return",
-    )
     ridge: float = option(
         1e-2, "Weight of the squared length of the weights beside the sum of squared errors.",
         domain=NON_NEGATIVE, letter="sigma^2",
     )
-    collect_policy: PolicySection = option(
-        EpsilonBoltzmann(epsilon=Schedule(1.0, 0.01, 10_000)), "Behaviour policy."
-    )
-
-    def backup(self) -> Backup:
-        """Return the target, which is dpp's."""
-        return dpp_backup(self)
 
     def warnings(self) -> Iterator[str]:
         """Name what diverges and what may have no solution."""

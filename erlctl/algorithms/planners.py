@@ -143,7 +143,10 @@ class SoftVi(Planner):
 @register("algorithm", "tabular_dpp")
 @dataclass(frozen=True, kw_only=True)
 class Dpp(Planner):
-    """Dynamic policy programming (Azar, Gomez, Kappen 2012): the whole gap is kept."""
+    """Dynamic policy programming (Azar, Gomez, Kappen 2012): the whole gap is kept.
+
+    Both operators are in the article, logsumexp in the derivation; temperature 0.1 is ours.
+    """
 
     summary: ClassVar[str] = "KL-regularised planning by preferences; errors average out"
     equation: ClassVar[str] = (
@@ -227,7 +230,8 @@ class TsallisVi(Planner):
     """Munchausen VI under Tsallis entropy of index 2: sparsemax policy, bonus q - V(q).
 
     The bonus is the gap to the regularised maximum, finite where the policy has no mass; log pi
-    would be -inf there (Zhu et al.). Which form of bonus that paper runs is not verified.
+    would be minus infinity there. Zhu et al. were read in secondary sources only, and which form
+    of bonus they run is not verified: this one is our choice.
     """
 
     summary: ClassVar[str] = "Munchausen VI under Tsallis entropy: sparsemax policies"
@@ -235,12 +239,15 @@ class TsallisVi(Planner):
         "q <- r + alpha * (q - V(q)) + gamma * P V(q) + error,\n"
         "  V(q) = max over p of <p, q> + temperature / 2 * (1 - sum p^2)"
     )
-    source: ClassVar[str] = "after Zhu et al. 2022, arXiv:2205.07467; its bonus is not verified"
+    source: ClassVar[str] = (
+        "after Zhu et al. 2022, arXiv:2205.07467, read in secondary sources only; the bonus is ours"
+    )
     relations: ClassVar[tuple[str, ...]] = (
+        "tsallis_dqn on the table, with its advantage bonus and without a clip",
         "munchausen_vi with another entropy",
         "tabular_al with temperature -> 0",
     )
-    deep: ClassVar[str] = "munchausen_dqn"
+    deep: ClassVar[str] = "tsallis_dqn"
 
     temperature: float = _temperature(0.03)
     alpha: float = _alpha(0.9)
@@ -344,14 +351,20 @@ class DualAveragingVi(MirrorDescentVi):
 @register("algorithm", "momentum_vi")
 @dataclass(frozen=True, kw_only=True)
 class MomentumVi(Planner):
-    """Momentum VI (Vieillard et al. 2020, arXiv:1910.09322): greedy in an average of the values."""
+    """Momentum VI (Vieillard et al. 2020): greedy in an average of the values.
+
+    As restated in "Leverage the Average" (arXiv:2003.14089); the plain mean as the default is ours.
+    """
 
     summary: ClassVar[str] = "policies greedy in an average of the values"
     equation: ClassVar[str] = (
         "h <- decay * h + (1 - decay) * q (null: the mean of all),\n"
         "  q <- r + gamma * P <greedy(h), q> + error"
     )
-    source: ClassVar[str] = "Vieillard, Scherrer, Pietquin, Geist 2020, arXiv:1910.09322"
+    source: ClassVar[str] = (
+        "Vieillard, Scherrer, Pietquin, Geist 2020, arXiv:1910.09322, as restated in "
+        "arXiv:2003.14089; the default weights are ours"
+    )
     relations: ClassVar[tuple[str, ...]] = (
         "momentum_dqn on the table",
         "value_iteration with decay = 0",

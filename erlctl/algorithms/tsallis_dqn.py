@@ -43,6 +43,7 @@ class TsallisDqn(ValueAlgorithm):
         "advantage_learning with temperature -> 0 and the advantage bonus without a clip",
         "dqn with alpha = 0 and temperature -> 0",
         "munchausen_dqn is the same with Shannon's entropy",
+        "tsallis_vi on the table, with the advantage bonus and without a clip",
     )
 
     temperature: float = option(

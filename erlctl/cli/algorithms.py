@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from erlctl import registry
+from erlctl.algorithms.base import Algorithm
 from erlctl.cli import options, trust
 from erlctl.experiment.fields import facts_of, one_line
 from erlctl.fields import Options
@@ -58,7 +59,9 @@ def _details(name: str, cls: Any) -> dict[str, Any]:
 
 def _own_fields(cls: type[Options]) -> list[dataclasses.Field[Any]]:
     """Return the fields that the algorithm does not share with its whole family."""
-    family = next(base for base in cls.__mro__ if "registered_name" not in vars(base))
+    # Classes that only lend fields to several algorithms are none themselves.
+    family = next(base for base in cls.__mro__
+                  if issubclass(base, Algorithm) and "registered_name" not in vars(base))
     shared = {field.name for field in dataclasses.fields(family)}
     return [field for field in dataclasses.fields(cls) if field.name not in shared]
 

@@ -12,6 +12,10 @@ from erlctl.fields import AT_LEAST_ONE, FINITE, NON_NEGATIVE, UNIT, Interval, Op
 
 _COMPILED = "erlctl.environments.compiled"
 _AT_LEAST_TWO = Interval(low=2)
+# What the probabilities [S, A, S] of a table may take: a grid of 107 x 107 cells does.
+_MAX_TABLE_BYTES = 2**32
+# As many combinations of factors may be the actions of a baseline: six joints of three torques.
+MAX_JOINT_ACTIONS = 3**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +202,16 @@ class TableKeywords(Keywords):
     )
 
 
+def _too_large(name: str, num_states: int, num_actions: int) -> Iterator[tuple[str, str]]:
+    needed = 8 * num_states**2 * num_actions
+    if needed > _MAX_TABLE_BYTES:
+        yield name, (
+            f"smaller: the table of {num_states:,} states and {num_actions:,} actions needs "
+            f"{needed / 2**30:,.0f} GiB of memory; at most {_MAX_TABLE_BYTES / 2**30:.0f} are "
+            "allowed"
+        )
+
+
 def _seed() -> Any:
     return option(0, "Decides the table; not the run's seed.", domain=NON_NEGATIVE)
 
@@ -219,6 +233,10 @@ class ChainKeywords(TableKeywords):
     small: float = option(2.0, "Reward for going back.", domain=FINITE)
     large: float = option(10.0, "Reward at the end.", domain=FINITE)
 
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Tables are dense."""
+        yield from _too_large("num_states", self.num_states, 2)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LockKeywords(TableKeywords):
@@ -227,6 +245,10 @@ class LockKeywords(TableKeywords):
     seed: int = _seed()
     length: int = option(10, "Digits.", domain=AT_LEAST_ONE)
     num_actions: int = option(2, "Values of a digit.", domain=_AT_LEAST_TWO)
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Tables are dense."""
+        yield from _too_large("length", self.length + 1, self.num_actions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,9 +261,10 @@ class GarnetKeywords(TableKeywords):
     branching: int = option(4, "Successors of a state and action.", domain=AT_LEAST_ONE)
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Successors are drawn without replacement."""
+        """Successors are drawn without replacement, and tables are dense."""
         if self.branching > self.num_states:
             yield "branching", f"from 1 to num_states = {self.num_states}"
+        yield from _too_large("num_states", self.num_states, self.num_actions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +273,10 @@ class GridKeywords(TableKeywords):
 
     size: int = option(8, "Rows and columns.", domain=_AT_LEAST_TWO)
     slip: float = option(0.1, "Chance of a random move.", domain=UNIT)
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Tables are dense."""
+        yield from _too_large("size", self.size**2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,8 +348,6 @@ TABULAR = (
     ),
 )
 
-_JOINT_JOINTS = 6  # 729 joint actions
-
 
 @dataclass(frozen=True, kw_only=True)
 class FactoredKeywords(Keywords):
@@ -341,10 +366,10 @@ class ReacherKeywords(FactoredKeywords):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Joint actions grow as 3^n."""
-        if self.actions == "joint" and self.num_joints > _JOINT_JOINTS:
+        count = 3**self.num_joints
+        if self.actions == "joint" and count > MAX_JOINT_ACTIONS:
             yield "actions", (
-                f"factored for more than {_JOINT_JOINTS} joints: there are "
-                f"{3**self.num_joints:,} joint actions"
+                f"factored for more than 6 joints: there are {count:,} joint actions"
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from erlctl import registry
 from erlctl.algorithms.base import Algorithm
 from erlctl.algorithms.planners import Planner
-from erlctl.environments.catalogue import TABULAR
+from erlctl.environments.catalogue import FACTORED, MAX_JOINT_ACTIONS, TABULAR
 from erlctl.environments.host import backends
 from erlctl.environments.space import Space, Spaces
 from erlctl.options.networks import Conv, Features, Linear, Mlp
@@ -64,7 +64,7 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
         yield "agent.algorithm", (
             f"{run.agent.registered_name} needs {run.agent.action_kind} actions; "
             f"{run.environment.id} has {spaces.action_kind} ones ({spaces.action}), for which "
-            f"there are: {', '.join(fitting)}"
+            f"there are: {', '.join(fitting)}{_joint_advice(run, spaces)}"
         )
     if run.environment.wrappers.normalise_observations and spaces.observation.dtype == "uint8":
         yield "environment.wrappers.normalise_observations", (
@@ -82,6 +82,19 @@ def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
 def has_table(environment: EnvironmentSection) -> bool:
     """Return whether planners can plan on an environment: it is a compiled tabular one."""
     return environment.id in _TABULAR and backends.resolve(environment) == "compiled"
+
+
+def _joint_advice(run: RunSpec, spaces: Spaces) -> str:
+    """Return how a discrete algorithm gets actions of several factors after all, if it does."""
+    factors, environment = spaces.action.factors, run.environment
+    has_form = environment.id in [entry.id for entry in FACTORED]
+    if not (factors and has_form and backends.resolve(environment) == "compiled"
+            and run.agent.action_kind == "discrete" and math.prod(factors) <= MAX_JOINT_ACTIONS):
+        return ""
+    return (
+        f"; or write `environment.kwargs.actions: joint`, which makes {math.prod(factors)} "
+        "discrete ones"
+    )
 
 
 def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]]:
@@ -160,13 +173,16 @@ def _feature_misfits(
     if network.features == "nystroem" and run.training.learning_starts < network.count + num_envs:
         yield "training.learning_starts", (
             f"{network.count} landmarks are drawn from the replay when learning starts; must be at "
-            f"least {network.count + num_envs} (with {num_envs} environments)"
+            f"least {network.count + num_envs}, with num_envs: {num_envs}"
         )
     if network.features == "ald" and run.training.learning_starts < num_envs:
         yield "training.learning_starts", (
             "the dictionary begins with observations of the replay; must be at least "
             f"{num_envs}, the number of environments"
         )
+    # XLA's evaluator of constants fails a check on the dictionary's loop inside the run's ("could
+    # not find evaluated value for while") with the CPU runtime of `tensorflow_setup`. The newer one
+    # compiles it, but takes 1.5 to 2 times as much processor time as graph mode.
     grows = network.features == "ald" and run.agent.base == "kernel"
     if grows and run.training.compile == "xla":
         yield "training.compile", (
@@ -209,9 +225,19 @@ def _feature_memory_misfits(
     fitting = bisect.bisect_right(candidates, _MAX_FEATURE_BYTES, key=size_with)
     advice = f"{field}: {candidates[fitting - 1]}" if fitting else "features: fourier"
     yield f"network.{field}", (
-        f"{network.num_features(inputs):,} features need {needed / 2**30:,.1f} GiB of memory; at "
-        f"most 1 GiB is allowed, which `{advice}` keeps to"
+        f"{_short(network.num_features(inputs))} features need {_gibibytes(needed)} GiB of "
+        f"memory; at most 1 GiB is allowed, which `{advice}` keeps to"
     )
+
+
+def _short(number: int) -> str:
+    """Return a number as text; those of grids in many dimensions have hundreds of digits."""
+    return f"{number:,}" if number < 10**12 else f"10^{len(str(number)) - 1}"
+
+
+def _gibibytes(size: int) -> str:
+    # In integers where it is large: it may be more than a float holds.
+    return f"{size / 2**30:,.1f}" if size < 2**60 else _short(size // 2**30)
 
 
 def _table_misfits(run: RunSpec, spaces: Spaces) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,9 @@ def test_the_list_shows_the_fields_that_are_an_algorithms_own():
         "summary": registry.get("algorithm", "munchausen_dqn").summary,
         "defaults": {"temperature": 0.03, "alpha": 0.9, "log_policy_clip": -1.0},
     }
+    of_dpp = ["form", "operator", "temperature", "log_policy_clip"]
+    assert [*rows["factorial_dpp"]["defaults"]] == of_dpp
+    assert [*rows["kernel_dpp"]["defaults"]] == [*of_dpp, "ridge"]
 
 
 def test_one_algorithm_is_explained():

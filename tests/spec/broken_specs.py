@@ -123,6 +123,11 @@ ENVIRONMENT = [
            "2:48: environment.kwargs.observation: unknown choice 'onehot'; did you mean", True),
     Broken("arguments that do not fit", environment("id: Garnet, kwargs: {branching: 31}"),
            "2:47: environment.kwargs.branching: must be from 1 to num_states = 30, got 31"),
+    Broken("a table for no memory", environment("id: Garnet, kwargs: {num_states: 20000}"),
+           "2:48: environment.kwargs.num_states: must be smaller: the table of 20,000 states and 4 "
+           "actions needs 12 GiB of memory; at most 4 are allowed, got 20000"),
+    Broken("a grid for no memory", environment("id: GridWorld, kwargs: {size: 120}"),
+           "2:45: environment.kwargs.size: must be smaller: the table of 14,400 states and 4 "),
     Broken("no time limit", environment("id: Chain, kwargs: {time_limit: null}"),
            "2:47: environment.kwargs.time_limit: Chain has no time limit then"),
     Broken("wrapper on a compiled environment",
@@ -158,7 +163,12 @@ FIT = [
            "4:17: network.type: sac has fully connected networks only; write `type: mlp`"),
     Broken("grid of too many features",
            f"{BREAKOUT}network: {{type: features, features: rbf_grid, points: 3}}\n",
-           "4:55: network.points: "),
+           "4:55: network.points: 10^190 features need 10^184 GiB of memory; at most 1 GiB is "
+           "allowed, which `features: fourier` keeps to"),
+    Broken("grid of more features than a float counts",
+           f"{BREAKOUT}network: {{type: features, features: rbf_grid, points: 9}}\n",
+           "4:55: network.points: 10^381 features need 10^375 GiB of memory; at most 1 GiB is "
+           "allowed, which `features: fourier` keeps to"),
     Broken("too many features", f"{BASE}network: {{type: features, count: 2000000}}\n",
            "4:34: network.count: 2,000,000 features need 1.5 GiB of memory; at most 1 GiB is "
            "allowed, which `count: "),
@@ -197,7 +207,16 @@ FIT = [
            f"{HEAD}environment: {{id: Reacher}}\n{DQN}",
            "3:20: agent.algorithm: dqn needs discrete actions; Reacher has multi_discrete ones "
            "(multi-discrete [3, 3, 3, 3]: torque -1, 0 or 1 at each joint), for which there are: "
-           "factorial_dpp"),
+           "factorial_dpp; or write `environment.kwargs.actions: joint`, which makes 81"),
+    Broken("more factors than a joint action has",
+           f"{HEAD}environment: {{id: Reacher, kwargs: {{num_joints: 7}}}}\n{DQN}",
+           "3:20: agent.algorithm: dqn needs discrete actions; Reacher has multi_discrete ones "
+           "(multi-discrete [3, 3, 3, 3, 3, 3, 3]: torque -1, 0 or 1 at each joint), for which "
+           "there are: factorial_dpp\n"),
+    Broken("a planner without a table", f"{CARTPOLE}agent: {{algorithm: tabular_dpp}}\n",
+           "3:20: agent.algorithm: tabular_dpp plans on the table of a compiled tabular "
+           "environment (Bandit, Chain, CombinationLock, Garnet, GridWorld, NoisyMaze), which "
+           "CartPole-v1 is not; the nearest agent is dpp"),
     Broken("one choice for an algorithm of factors",
            f"{CARTPOLE}agent: {{algorithm: factorial_dpp}}\n",
            "3:20: agent.algorithm: factorial_dpp needs multi_discrete actions; CartPole-v1 has "

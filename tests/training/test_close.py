@@ -35,3 +35,17 @@ def test_closing_ends_the_environments_of_training_and_of_evaluation(monkeypatch
     program.evaluate(3)
     program.close()
     assert sorted(closed) == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["dqn", "sac", "dual_averaging_vi"])
+@pytest.mark.parametrize("mode", ["xla", "graph"])
+def test_a_program_that_is_dropped_leaves_no_graph_behind(name, mode):
+    """Its captured variables, the replay among them, would stay with the graph."""
+    run = small_run(EVERY_ALGORITHM[name], mode=mode)
+    program = make_program(run)
+    graphs = [weakref.ref(program._advance.get_concrete_function().graph),
+              weakref.ref(program._diagnose.get_concrete_function().graph)]
+    program.close()
+    del program
+    gc.collect()
+    assert [graph() for graph in graphs] == [None, None]
