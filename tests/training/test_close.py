@@ -1,11 +1,15 @@
 """Programs name their figures, resolve `auto` at the factory and free what they hold."""
 
 import dataclasses
+import gc
+import weakref
 
 import pytest
 
 from erlctl.environments.host.inline import InlineVector
 from erlctl.training.factory import make_program
+from tests.agents.cases import EVERY_ALGORITHM
+from tests.contract.cases import small_run
 from tests.training.build import make_run
 from tests.training.runs import host_run
 
