@@ -68,17 +68,7 @@ class Learner:
         # Keras numbers layers over the whole process and the names go into the exported policy:
         # its bytes must not depend on which programs were built before.
         tf.keras.backend.reset_uids()
-        self.agent: Any = build_agent(
-            AgentContext(
-                algorithm=self._inputs.lift(lambda run: run.agent),
-                time_step_spec=time_step_spec, action_spec=action_spec,
-                network=run.network, optimizer=run.optimizer,
-                target_update_every=run.training.target_update_every,
-                target_update_polyak=run.training.target_update_polyak,
-                generator=generators[Stream.AGENT], step=self.clock,
-                total_steps=run.training.steps, xla=self.is_xla, inputs=self._inputs,
-            )
-        )
+        self.agent: Any = build_agent(self._context(time_step_spec, action_spec))
         self.policies: dict[str, Options] = {
             "evaluation": self._inputs.lift(lambda run: run.evaluation.policy),
             "collect": self.agent.algorithm.collect_policy,
@@ -94,6 +84,18 @@ class Learner:
         self._loss_count = tf.Variable(0.0, trainable=False)
         self._episodes = tf.Variable(tf.zeros(len(EpisodeSums._fields), tf.float64))
         self._diagnostics: dict[str, float] = {}
+
+    def _context(self, time_step_spec: Any, action_spec: Any) -> AgentContext:
+        run = self.run
+        return AgentContext(
+            algorithm=self._inputs.lift(lambda run: run.agent),
+            time_step_spec=time_step_spec, action_spec=action_spec,
+            network=run.network, optimizer=run.optimizer,
+            target_update_every=run.training.target_update_every,
+            target_update_polyak=run.training.target_update_polyak,
+            generator=self.generators[Stream.AGENT], step=self.clock,
+            total_steps=run.training.steps, xla=self.is_xla, inputs=self._inputs,
+        )
 
     @property
     def run(self) -> RunSpec:

@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
     for block in blocks(ROOT / "CONTRIBUTING.md"):
         if block.language == "python":  # recipes, each with its file's name in the first line
             Path(block.text.partition("\n")[0].removeprefix("# ")).write_text(block.text)
-    for name in ("cartpole", "sweep", "spec"):
+    for name in ("cartpole", "sweep", "spec", "search"):
         Path(f"{name}.yaml").write_text(spec_text())
     shutil.copytree(ROOT / "experiments", "experiments", ignore=shutil.ignore_patterns("*.png"))
     for name in ("quickstart", "cartpole"):
@@ -92,6 +92,11 @@ def test_every_line_of_a_block_is_run(page, folder):
         elif words[0] == "new":
             Path(f"{words[1]}.yaml").unlink(missing_ok=True)
         words = [word for word in words if word != "--watch"]  # shows until Ctrl-C
+        if words[0] == "tune":  # trains at once: its options are `train`'s, read and made here
+            read_by_the_parser(words)
+            given = [b for a, b in itertools.pairwise(words) if a == "--launcher-option"]
+            launcher.make(words[words.index("--launcher") + 1], given)
+            continue
         result = (own_process if "--trust" in words else erlctl)(*words)
         assert result.code == 0, (line, result.err)
         assert result.out, line
