@@ -39,8 +39,11 @@ class ProgramCache:
 
     def drop(self) -> None:
         """Close and free the program: before another is built, and after a failure in one."""
+        self.close()
+        gc.collect()
+
+    def close(self) -> None:
+        """Close the program: the process ends, and its memory with it."""
         program, self._key, self._program = self._program, None, None
         if program is not None:
             program.close()
-        del program
-        gc.collect()
