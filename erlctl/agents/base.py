@@ -116,27 +116,23 @@ class AgentContext:
         Args:
             own_rate: Algorithm -> a learning rate in place of the optimiser's, or None.
         """
-        def rates(algorithm: Any, optimizer: Any, total_steps: int) -> Schedule:
+        def schedule(algorithm: Any, optimizer: Any, steps: int) -> Schedule:
             own, final = own_rate(algorithm), optimizer.final_learning_rate
             start = optimizer.learning_rate if own is None else own
-            return Schedule(
-                start, start if final is None else start * final / optimizer.learning_rate,
-                total_steps,
-            )
+            end = start if final is None else start * final / optimizer.learning_rate
+            return Schedule(start, end, steps)
 
         def of(run: RunSpec) -> Schedule:
-            return rates(run.agent, run.optimizer, run.training.steps)
+            return schedule(run.agent, run.optimizer, run.training.steps)
 
         # Another package's optimiser takes its rate as it likes: it is part of the program's key.
         inputs = None if hasattr(self.optimizer, "build") else self.inputs
-        if self.inputs is not None:
-            schedule = of(self.inputs.run)
-        else:
-            schedule = rates(self.algorithm, self.optimizer, self.total_steps)
+        now = schedule(self.algorithm, self.optimizer, self.total_steps) \
+            if self.inputs is None else of(self.inputs.run)
         if self.optimizer.final_learning_rate is not None:
-            moving = schedule if inputs is None else inputs.lift(of)
+            moving = now if inputs is None else inputs.lift(of)
             return make_optimizer(self.optimizer, StepSchedule(moving, self.step), xla=self.xla)
-        made = make_optimizer(self.optimizer, schedule.start, xla=self.xla)
+        made = make_optimizer(self.optimizer, now.start, xla=self.xla)
         if inputs is not None:
             inputs.bind(made.learning_rate, lambda run: of(run).start)
         return made

@@ -54,7 +54,11 @@ def program_key(run: RunSpec) -> str:
     numbers: list[Any] = [
         run.agent, run.agent.declaration(), run.evaluation.policy, run.evaluation.episodes
     ]
-    if not hasattr(run.optimizer, "build"):  # one of another package takes its rate as it likes
+    if hasattr(run.optimizer, "build"):  # another package's takes its rates as it likes
+        rest["steps"] = run.training.steps
+        rest["rates"] = {name: value for name, value in plain(run.agent).items()
+                         if name.endswith("learning_rate")}
+    else:
         start, end = (rest["optimizer"].pop(f"{name}learning_rate") for name in ("", "final_"))
         numbers.append(None if end is None else Schedule(start, end, 1))
     kinds = change_numbers(tuple(numbers), kind_of_number)

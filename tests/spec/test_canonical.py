@@ -239,3 +239,22 @@ def test_the_difference_shows_what_changed(specs):
         "--- old", "+++ new", "@@ -21,3 +21,3 @@", "   algorithm: dqn", "-  gamma: 0.99",
         "+  gamma: 0.5", "   collect_policy:",
     ]
+
+
+@pytest.mark.parametrize(
+    "path", ["optimizer.learning_rate", "agent.companion_learning_rate", "training.steps"])
+def test_rates_of_another_packages_optimiser_are_compiled_in(specs, path):
+    """It builds itself from a number and may do with it what it likes."""
+    (run,) = specs.add("", "agent={algorithm: momentum_dqn, companion_learning_rate: 0.1}").runs
+
+    class Theirs(type(run.optimizer)):
+        def build(self, learning_rate, *, xla):
+            raise NotImplementedError
+
+    theirs = dataclasses.replace(run, optimizer=Theirs(learning_rate=0.1))
+    section, _, field = path.partition(".")
+    keys = set()
+    for value in (run.training.steps, 2 * run.training.steps) if "steps" in path else (0.1, 0.2):
+        part = dataclasses.replace(getattr(theirs, section), **{field: value})
+        keys.add(spec.program_key(dataclasses.replace(theirs, **{section: part})))
+    assert len(keys) == 2
