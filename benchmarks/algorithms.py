@@ -33,9 +33,9 @@ from erlctl import registry
 from erlctl.tensorflow_setup import quieten_tensorflow
 
 REFERENCE = "dqn"
-# Algorithm or its base -> how many times DQN's time for a step it may take: as many as it has passes
-# through a network of DQN's 4 (online at s, target at s', backwards counts twice). A gap needs the
-# target at s too; two networks need both targets at both states and 3 passes each of their own.
+# Algorithm or its base -> how many times DQN's time for a step it may take: its passes through a
+# network beside DQN's 4 (online at s, target at s', backwards counts twice). A gap needs the target
+# at s too; two networks need both targets at both states and 3 passes each of their own.
 BARS = {"munchausen_dqn": 5 / 4, "dpp": 5 / 4, "cvi": 5 / 4, "companion": 10 / 4}
 SLICE = 500
 QUANTILE_SLICE = 20  # an update of 64 x 64 quantiles a sample takes milliseconds
