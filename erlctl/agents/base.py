@@ -126,7 +126,7 @@ class AgentContext:
             return schedule(run.agent, run.optimizer, run.training.steps)
 
         # Another package's optimiser takes its rate as it likes: it is part of the program's key.
-        inputs = None if hasattr(self.optimizer, "build") else self.inputs
+        inputs = None if self.optimizer.builds_itself else self.inputs
         now = schedule(self.algorithm, self.optimizer, self.total_steps) \
             if self.inputs is None else of(self.inputs.run)
         if self.optimizer.final_learning_rate is not None:

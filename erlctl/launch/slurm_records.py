@@ -19,6 +19,7 @@ from erlctl.launch.slurm_queue import Queued
 from erlctl.runs import store
 
 FOLDER = ".slurm"
+_SCHEMA = 2
 _THIS_JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 
 
@@ -67,7 +68,7 @@ class Submission:
     def write(self) -> None:
         """Keep it."""
         self.signs.mkdir(parents=True, exist_ok=True)
-        store.write_json(self.path, {"schema": 2, "groups": self.groups, "jobs": self.jobs})
+        store.write_json(self.path, {"schema": _SCHEMA, "groups": self.groups, "jobs": self.jobs})
 
     def forget(self) -> None:
         """Nothing was submitted, or nothing of it is left."""
@@ -100,10 +101,11 @@ def new(folder: Path, groups: Sequence[Sequence[str]]) -> Submission:
 
 
 def known(folder: Path) -> list[Submission]:
-    """Return what was submitted, oldest first."""
+    """Return what was submitted, oldest first; not what other versions of erlctl have kept."""
     found = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         kept = json.loads(path.read_text(encoding="utf-8"))
-        found.append(Submission(
-            folder=folder, token=path.stem, groups=kept["groups"], jobs=kept["jobs"]))
+        if kept["schema"] == _SCHEMA:
+            found.append(Submission(
+                folder=folder, token=path.stem, groups=kept["groups"], jobs=kept["jobs"]))
     return found

@@ -22,6 +22,11 @@ class Optimizer(Options):
         domain=NON_NEGATIVE,
     )
 
+    @property
+    def builds_itself(self) -> bool:
+        """Whether it is another package's: what it does with its rates is not known."""
+        return hasattr(self, "build")
+
 
 @register("optimizer", "adam")
 @dataclass(frozen=True, kw_only=True)

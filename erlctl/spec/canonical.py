@@ -54,7 +54,7 @@ def program_key(run: RunSpec) -> str:
     numbers: list[Any] = [
         run.agent, run.agent.declaration(), run.evaluation.policy, run.evaluation.episodes
     ]
-    if hasattr(run.optimizer, "build"):  # another package's takes its rates as it likes
+    if run.optimizer.builds_itself:  # it takes its rates as it likes
         rest["steps"] = run.training.steps
         rest["rates"] = {name: value for name, value in plain(run.agent).items()
                          if name.endswith("learning_rate")}

@@ -40,7 +40,7 @@ from erlctl.fields import (
     option,
 )
 from erlctl.options.networks import Mlp
-from erlctl.options.optimizers import Adam
+from erlctl.options.optimizers import Adam, Optimizer
 from erlctl.options.policies import Greedy, PolicySection
 from erlctl.options.wrappers import Wrappers
 
@@ -59,7 +59,7 @@ Backend = Literal["auto", "compiled", "gym", "gymnasium", "envpool", "python"]
 
 AlgorithmSection = Annotated[Algorithm, Choice("algorithm", "algorithm")]
 NetworkSection = Annotated[Options, Choice("network", "type")]
-OptimizerSection = Annotated[Options, Choice("optimizer", "type")]
+OptimizerSection = Annotated[Optimizer, Choice("optimizer", "type")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,3 +71,10 @@ def test_an_array_whose_command_was_killed_is_found_by_its_comment(
             for number, comment in queue.items()}
     assert kept.job_of == {}
     assert kept.found_in(jobs).job_of == found
+
+
+def test_what_another_version_has_kept_is_left_alone(tmp_path):
+    """Its jobs leave no signs; the lock of a run keeps two jobs from training it."""
+    (tmp_path / "41.json").write_text('{"schema": 1, "jobs": {"a/b/seed-0": "41_0"}}')
+    mine = slurm_records.new(tmp_path, [["a/b/seed-1"]])
+    assert [each.token for each in slurm_records.known(tmp_path)] == [mine.token]
