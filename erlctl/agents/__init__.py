@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from erlctl.agents.base import Agent, AgentContext
+    from erlctl.agents.base import Agent
+    from erlctl.agents.context import AgentContext
 
 AGENTS: Mapping[str, tuple[str, str]] = {
     "regularised_dqn": ("value", "ValueAgent"),

@@ -11,15 +11,8 @@ from tf_agents.agents import tf_agent
 from tf_agents.networks import network as network_lib
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import (
-    LOSSES,
-    Agent,
-    AgentContext,
-    Descent,
-    Observation,
-    TargetPair,
-    split_mask,
-)
+from erlctl.agents.base import LOSSES, Agent, Descent, TargetPair
+from erlctl.agents.context import AgentContext, Observation, split_mask
 from erlctl.maths import actor_critic as terms
 from erlctl.maths import diagnostics, policies, values
 

@@ -8,17 +8,8 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import (
-    LOSSES,
-    Agent,
-    AgentContext,
-    Descent,
-    Observation,
-    TargetPair,
-    both_values,
-    split_mask,
-    td_loss,
-)
+from erlctl.agents.base import LOSSES, Agent, Descent, TargetPair, both_values, td_loss
+from erlctl.agents.context import AgentContext, Observation, split_mask
 from erlctl.agents.policies import Temperature
 from erlctl.algorithms.base import Backup
 from erlctl.maths import diagnostics, targets

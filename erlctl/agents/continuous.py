@@ -12,7 +12,7 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import trajectory
 
 from erlctl.agents.actor_critic import ActorCriticAgent, mean_loss, smaller
-from erlctl.agents.base import AgentContext, Observation
+from erlctl.agents.context import AgentContext, Observation
 from erlctl.agents.gaussian_policy import SquashedGaussianPolicy
 from erlctl.agents.policies import Clock
 from erlctl.fields import Options

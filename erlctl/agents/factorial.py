@@ -8,7 +8,7 @@ from tf_agents.networks import network as network_lib
 from tf_agents.networks import sequential
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import AgentContext, Observation
+from erlctl.agents.context import AgentContext, Observation
 from erlctl.agents.value import ValueAgent
 from erlctl.networks.layers import Factors
 

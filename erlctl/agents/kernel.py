@@ -10,7 +10,8 @@ from tf_agents.networks import network as network_lib
 from tf_agents.networks import sequential
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import AgentContext, Descent, Observation, td_loss
+from erlctl.agents.base import Descent, td_loss
+from erlctl.agents.context import AgentContext, Observation
 from erlctl.agents.value import ValueAgent
 from erlctl.maths import targets
 from erlctl.networks.build import body, samplable

@@ -7,7 +7,8 @@ from tf_agents.agents import tf_agent
 from tf_agents.networks import network as network_lib
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import AgentContext, TdLossInfo, split_mask
+from erlctl.agents.base import TdLossInfo
+from erlctl.agents.context import AgentContext, split_mask
 from erlctl.agents.value import ValueAgent
 from erlctl.maths import quantiles
 from erlctl.maths.values import take_action

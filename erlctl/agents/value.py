@@ -9,16 +9,8 @@ from tf_agents.agents import tf_agent
 from tf_agents.networks import network as network_lib
 from tf_agents.trajectories import trajectory
 
-from erlctl.agents.base import (
-    Agent,
-    AgentContext,
-    Descent,
-    Observation,
-    TargetPair,
-    both_values,
-    split_mask,
-    td_loss,
-)
+from erlctl.agents.base import Agent, Descent, TargetPair, both_values, td_loss
+from erlctl.agents.context import AgentContext, Observation, split_mask
 from erlctl.maths import diagnostics, targets
 from erlctl.networks.layers import CENTRES
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_agents.trajectories import trajectory
 
 from erlctl.agents import build_agent
-from erlctl.agents.base import AgentContext
+from erlctl.agents.context import AgentContext
 from erlctl.agents.inputs import Inputs
 from erlctl.agents.policies import Clock
 from erlctl.errors import ErlctlError

@@ -11,7 +11,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from erlctl.agents import build_agent
-from erlctl.agents.base import AgentContext
+from erlctl.agents.context import AgentContext
 from erlctl.options.networks import Linear
 from erlctl.options.optimizers import Sgd
 from erlctl.training import seeding
