@@ -1,8 +1,6 @@
-"""Workers on the nodes of a Ray cluster: what runs there, and the parent's end of it.
+"""The parent's end of actors on a Ray cluster.
 
-On the node an actor, which holds a worker process as the local pool has it: TensorFlow never runs
-in Ray's own process, and a run is stopped, limited and watched there as everywhere. Here a thread
-for each actor, which does nothing but wait: it takes messages to the actor, publishes the files
+A thread for each, which does nothing but wait: it takes messages to the actor, publishes the files
 that come back where the file system is not shared, and puts events into a pipe for the pool.
 """
 
@@ -12,47 +10,23 @@ import contextlib
 import json
 import os
 import secrets
-import select
-import shutil
-import socket
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import erlctl
 from erlctl import events, spec
 from erlctl.errors import ErlctlError, RunBusyError, sentence
-from erlctl.events import Ended, Outcome, Saved, Sent, Started, StopReason
+from erlctl.events import Ended, Outcome, Sent
+from erlctl.launch.job import Job
+from erlctl.launch.node import POLL_SECONDS, TOKEN_PREFIX, Place, Reply
 from erlctl.launch.parcels import Packer, Parcel, unpack
-from erlctl.launch.process import WorkerEnd, WorkerProcess
-from erlctl.launch.queue import Task
-from erlctl.launch.worker import Job
+from erlctl.launch.process import WorkerEnd
 from erlctl.runs import lock
 from erlctl.runs.execute import move_aside
 from erlctl.runs.layout import RunPaths, label_of
-from erlctl.tensorflow_setup import Device
-
-_POLL_SECONDS = 0.5  # a stop request waits for that long at most
-_TOKEN_PREFIX = ".erlctl-token-"
-_SCRATCH_PREFIX = "erlctl-ray-"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """What a node says of itself.
-
-    Attributes:
-        host: Its name.
-        version: Of erlctl there.
-        problem: Why the folder that it was asked for cannot be used, "" if it can.
-    """
-
-    host: str
-    version: str
-    problem: str = ""
 
 
 @contextlib.contextmanager
@@ -65,29 +39,12 @@ def new_token(runs_dir: Path | None) -> Iterator[str]:
     if runs_dir is None:
         yield token
         return
-    path = runs_dir / (_TOKEN_PREFIX + token)
+    path = runs_dir / (TOKEN_PREFIX + token)
     path.touch()
     try:
         yield token
     finally:
         path.unlink()
-
-
-def look_around(folder: str | None, token: str) -> Place:
-    """Return where this is; write `token` into its file, for whoever thinks that it is shared.
-
-    Args:
-        folder: The runs directory, None if it need not be shared.
-        token: From `new_token`.
-    """
-    problem = ""
-    if folder is not None:
-        try:
-            with Path(folder, _TOKEN_PREFIX + token).open("r+", encoding="ascii") as file:
-                file.write(token)
-        except OSError as error:
-            problem = error.strerror or str(error)
-    return Place(host=socket.gethostname(), version=erlctl.__version__, problem=problem)
 
 
 def check_place(place: Place, runs_dir: Path | None, token: str) -> None:
@@ -107,121 +64,13 @@ def check_place(place: Place, runs_dir: Path | None, token: str) -> None:
             fix="install the same on all nodes, or send this one: --launcher-option ship=true",
         )
     if runs_dir is not None \
-            and (runs_dir / (_TOKEN_PREFIX + token)).read_text(encoding="ascii") != token:
+            and (runs_dir / (TOKEN_PREFIX + token)).read_text(encoding="ascii") != token:
         reason = place.problem or "what it writes there does not arrive here"
         raise ErlctlError(
             f"the runs directory {runs_dir} is not shared with {place.host}: {reason}",
             fix="--launcher-option sync=true copies run directories through Ray; or put "
                 "--runs-dir on a file system that all nodes have",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What came of an exchange with an actor.
-
-    Attributes:
-        events: As JSON values, in order.
-        parcel: What is new in the run directory, where it is not shared.
-        died: How the worker process ended, None while it lives.
-    """
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-    parcel: Parcel | None = None
-    died: str | None = None
-
-
-class Actor:
-    """A worker process on a node; Ray calls one method at a time.
-
-    Args:
-        cores: How many it may use.
-        device: What it trains on; Ray lets an actor see the GPU that is its own.
-        folder: Working directory of the command, where nodes share it; None: run directories are
-            kept in a folder of the node's own and new files are sent.
-        scratch: Where that folder is made, None for the system's place.
-    """
-
-    def __init__(
-        self, cores: int, device: Device, folder: str | None, scratch: str | None
-    ) -> None:
-        self._held = contextlib.ExitStack()
-        self._is_alone, self._scratch_parent = folder is None, scratch
-        self._scratch: Path | None = None
-        if folder is not None and Path(folder).is_dir():
-            os.chdir(folder)  # names in a spec are relative to it
-        self._packer: Packer | None = None
-        self._worker = WorkerProcess(cores, device=device)
-        self._open = [self._worker.events_fd, self._worker.stderr_fd]
-
-    def look_around(self, folder: str | None, token: str) -> Place:
-        """See the function; asked first."""
-        if self._is_alone:
-            self._scratch = self._make_scratch(self._scratch_parent or tempfile.gettempdir())
-        return look_around(folder, token)
-
-    def exchange(
-        self, messages: list[Mapping[str, Any]], parcel: Parcel | None = None
-    ) -> Reply:
-        """Pass messages on to the worker and return what it has said, after a while at most.
-
-        Args:
-            messages: As in `launch.worker`.
-            parcel: The run directory, beside the message that names the run.
-        """
-        for message in messages:
-            self._pass_on(message, parcel)
-        self._worker.kill_if_hung()
-        if self._worker.stderr_fd in select.select(self._open, [], [], _POLL_SECONDS)[0] \
-                and self._worker.read_stderr():
-            self._open.remove(self._worker.stderr_fd)
-        said, has_ended = self._worker.read_events()
-        return Reply(events=[events.to_json(event) for event in said],
-                     parcel=self._pack(said, has_ended=has_ended),
-                     died=self._end() if has_ended else None)
-
-    def _pack(self, said: list[Sent], *, has_ended: bool) -> Parcel | None:
-        news = {type(event) for event in said} & {Started, Saved, Ended}
-        if self._packer is None or not (news or has_ended):
-            return None
-        parcel = self._packer.pack()
-        if Ended in news:
-            shutil.rmtree(self._packer.paths.root)
-            self._packer = None
-        return parcel
-
-    def _pass_on(self, message: Mapping[str, Any], parcel: Parcel | None) -> None:
-        if "stop" in message:
-            self._worker.stop(StopReason(**message["stop"]))
-        elif "quit" in message:
-            self._worker.quit()
-        else:
-            job = Job(**message)
-            run = spec.parse_run(job.run.encode(), "the parent's task")
-            if self._scratch:
-                job = replace(job, runs_dir=str(self._scratch))
-                paths = RunPaths.of(self._scratch, run)
-                unpack(parcel or Parcel(), paths)
-                self._packer = Packer(paths, has_all=True)
-            self._worker.train(Task(0, run, spec.program_key(run)), job)
-
-    def _end(self) -> str:
-        cause = self._worker.end()
-        self._held.close()
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-        return cause
-
-    def _make_scratch(self, parent: str) -> Path:
-        """Return a folder of this process; those whose process died are removed."""
-        mine = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=parent))
-        self._held.enter_context(lock.hold(mine / ".lock"))
-        for other in Path(parent).glob(f"{_SCRATCH_PREFIX}*"):
-            # What stands in the file is written by who has locked it: not yet, by a process that is
-            # about to.
-            if lock.read_holder(other / ".lock") and not lock.is_held(other / ".lock"):
-                shutil.rmtree(other, ignore_errors=True)
-        return mine
 
 
 class RayWorker(WorkerEnd):
@@ -242,15 +91,17 @@ class RayWorker(WorkerEnd):
         os.set_blocking(self.events_fd, False)
         self._cause = "the thread that talks to it failed"
         self._outgoing: list[Mapping[str, Any]] = []
-        self._guard = threading.Lock()
+        self._news = threading.Condition()
+        self._is_idle = True  # the worker has no run: there is nothing to hear, but much to say
         self._held = contextlib.ExitStack()  # the lock of a run that is trained elsewhere
         self._paths: RunPaths | None = None
         self._thread = threading.Thread(target=self._talk, daemon=True)
         self._thread.start()
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        with self._guard:
+        with self._news:
             self._outgoing.append(message)
+            self._news.notify()
 
     def kill(self) -> None:
         """See `WorkerEnd`; the process there may still write a checkpoint of its own accord."""
@@ -290,10 +141,8 @@ class RayWorker(WorkerEnd):
             check_place(place, self._runs_dir, token)
 
     def _exchange(self) -> str | None:
-        with self._guard:
-            messages, self._outgoing = self._outgoing, []
         parcel, outgoing = None, []
-        for message in messages:
+        for message in self._take_outgoing():
             if "run" in message and self._runs_dir is None:
                 try:
                     message, parcel = self._take_up(Job(**message))
@@ -301,6 +150,7 @@ class RayWorker(WorkerEnd):
                     run = spec.parse_run(message["run"].encode(), "the task")
                     self._say(Ended(label_of(run), Outcome("busy", 0, str(error)), 0.0))
                     continue
+            self._is_idle = self._is_idle and "run" not in message
             outgoing.append(message)
         reply: Reply = self._get(self._actor.exchange.remote(outgoing, parcel))
         if reply.parcel is not None and self._paths is not None:
@@ -308,8 +158,20 @@ class RayWorker(WorkerEnd):
         for event in map(events.from_json, reply.events):
             if isinstance(event, Ended):
                 self._held.close()
+                self._is_idle = True
             self._say(event)
         return reply.died
+
+    def _take_outgoing(self) -> list[Mapping[str, Any]]:
+        """Return what is to be sent; of an idle worker, the next run as soon as it is known.
+
+        Asked without it, the actor would listen to a worker that has nothing to say.
+        """
+        with self._news:
+            if self._is_idle:
+                self._news.wait_for(lambda: self._outgoing, POLL_SECONDS)
+            messages, self._outgoing = self._outgoing, []
+        return messages
 
     def _take_up(self, job: Job) -> tuple[Mapping[str, Any], Parcel]:
         """Hold the lock of a run whose files are sent, and return what the node needs."""

@@ -25,9 +25,9 @@ from erlctl.errors import Problem, SpecError, unknown_name
 from erlctl.events import Finished, OnEvent, Outcome, RunResult, StopReason
 from erlctl.fields import Options
 from erlctl.launch import machine
+from erlctl.launch.job import Job
 from erlctl.launch.plan import Planned
 from erlctl.launch.results import BatchResult
-from erlctl.launch.worker import Job
 from erlctl.spec.nodes import MapNode, Where
 from erlctl.spec.overrides import apply, parse_overrides
 from erlctl.spec.parser import parse

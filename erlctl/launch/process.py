@@ -20,8 +20,8 @@ from erlctl import events
 from erlctl.environments.host import watch
 from erlctl.errors import EnvironmentFault
 from erlctl.events import Sent, StopReason
+from erlctl.launch.job import Job
 from erlctl.launch.queue import Task
-from erlctl.launch.worker import Job
 from erlctl.tensorflow_setup import Device, select_device, settings
 
 # Operations of one update that may run beside each other at most; two were measured.

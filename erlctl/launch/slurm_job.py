@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from erlctl.events import Event, Message, Tick
+from erlctl.launch.job import Job
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.process import worker_environment
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.worker import StopRequest, Worker
 from erlctl.tensorflow_setup import Device
 
 # Slurm sends it before the limit because submitit asks for it.
@@ -25,7 +26,7 @@ class Work:
     """What one job does.
 
     Attributes:
-        jobs: Fields of a `worker.Job` for each run, in order.
+        jobs: Fields of a `launch.job.Job` for each run, in order.
         cores: Cores that it may use.
         device: What it trains on; Slurm lets a job see the GPUs that are its own.
     """

@@ -3,7 +3,7 @@
 Started by the pool as `python -m erlctl.launch.worker`, in a session of its own, so that the
 terminal's Ctrl-C reaches the parent alone. One JSON object a line:
 
-    stdin    {"run", "runs_dir", ...}   train this run, see `Job`
+    stdin    {"run", "runs_dir", ...}   train this run, see `launch.job.Job`
              {"stop": {...}}            checkpoint and end, see `events.StopReason`
              {"quit": true}             end after the current run
     stdout   {"event": ..., ...}        see `events.to_json`
@@ -25,8 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO, NoReturn
@@ -49,6 +48,7 @@ from erlctl.events import (
     Tick,
 )
 from erlctl.launch import memory
+from erlctl.launch.job import Job
 from erlctl.launch.listen import heard_signals
 from erlctl.launch.results import status_of_error
 from erlctl.runs import lock
@@ -81,32 +81,6 @@ class StopRequest:
         """Signal handler: only notes it; the training loop asks between chunks."""
         del frame
         self.set(StopReason("signal", signum))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run for a process that trains runs.
-
-    Attributes:
-        run: The spec as canonical text.
-        runs_dir: Where run directories lie.
-        fresh: Whether an existing directory is moved aside first.
-        max_memory: Gigabytes that the process may hold.
-        command: Command line for run.json.
-        files: Python files that register what the spec names; the user vouches for them.
-        callbacks: What `callbacks.reference.Reference` takes, of each.
-        patience_seconds: How long another process that holds the run is waited for: one whose
-            machine was lost may still write its checkpoint.
-    """
-
-    run: str
-    runs_dir: str
-    fresh: bool = False
-    max_memory: float | None = None
-    command: Sequence[str] = ()
-    files: Sequence[str] = ()
-    callbacks: Sequence[Mapping[str, Any]] = ()
-    patience_seconds: float = 0.0
 
 
 class Worker:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from erlctl import spec
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.job import Job
+from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs.execute import execute
 from erlctl.training.factory import make_program
 

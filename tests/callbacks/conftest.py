@@ -11,7 +11,8 @@ import pytest
 from erlctl import spec
 from erlctl.callbacks.reference import Reference
 from erlctl.events import Ended
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.job import Job
+from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs.execute import execute
 from erlctl.runs.layout import RunPaths
 from erlctl.training.factory import make_program

@@ -13,7 +13,7 @@ from erlctl.launch.process import worker_environment
 @pytest.mark.parametrize(
     "module",
     ["erlctl.launch.pool", "erlctl.launch.display", "erlctl.doctor.checks",
-     "erlctl.launch.launchers.ray", "erlctl.launch.actors",
+     "erlctl.launch.launchers.ray", "erlctl.launch.actors", "erlctl.launch.node",
      "erlctl.runs.summary", "erlctl.runs.estimate", "erlctl.launch.worker",
      "erlctl.cli.train", "erlctl.cli.ls", "erlctl.cli.show", "erlctl.cli.doctor",
      "erlctl.cli.fsck"],

@@ -19,12 +19,14 @@ from erlctl import spec
 from erlctl.errors import ErlctlError, SpecError
 from erlctl.events import Message, Started
 from erlctl.launch import actors, launcher
-from erlctl.launch.actors import Place, check_place, look_around, new_token
+from erlctl.launch.actors import check_place, new_token
+from erlctl.launch.job import Job
 from erlctl.launch.launchers.ray import Ray
+from erlctl.launch.node import Place, look_around
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.pool import LOST_PATIENCE_SECONDS
 from erlctl.launch.process import WorkerProcess
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs import lock
 from erlctl.runs.layout import RunPaths
 from tests.cli.helpers import erlctl as command
@@ -316,6 +318,13 @@ class LocalRay(FakeRay):
         del timeout
         return reference()
 
+    def wait(self, references, num_returns, timeout):
+        del num_returns, timeout
+        return references, []
+
+    def get_runtime_context(self):
+        return SimpleNamespace(get_node_id=lambda: "a")
+
     def kill(self, handle):
         handle.make()._worker.kill()
 
@@ -328,7 +337,7 @@ def sync(make_batch, monkeypatch, tmp_path):
         {"Alive": True, "NodeID": "a", "NodeManagerHostname": "h", "Resources": {"CPU": 2.0}}]))
     monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", SimpleNamespace(
         NodeAffinitySchedulingStrategy=lambda *_, **__: None))
-    monkeypatch.setattr(actors, "WorkerProcess", start_fake)
+    monkeypatch.setattr("erlctl.launch.node.WorkerProcess", start_fake)
 
     def train(batch, left=(), **options):
         plan = plan_runs(batch.runs, runs_dir=batch.runs_dir)

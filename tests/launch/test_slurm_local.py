@@ -14,11 +14,12 @@ from erlctl import spec
 from erlctl.errors import ErlctlError
 from erlctl.events import Message, Outcome, Tick
 from erlctl.launch import launcher, slurm_job, slurm_records
+from erlctl.launch.job import Job
 from erlctl.launch.launchers import slurm
 from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.slurm_queue import LocalQueue, Queued
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.worker import StopRequest, Worker
 from tests.cli.helpers import erlctl
 from tests.launch import fakes
 from tests.launch.specs import TWO_PROGRAMS, write_spec

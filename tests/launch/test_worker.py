@@ -9,7 +9,8 @@ import pytest
 
 from erlctl import spec
 from erlctl.events import Outcome
-from erlctl.launch.worker import Job, StopRequest, Worker
+from erlctl.launch.job import Job
+from erlctl.launch.worker import StopRequest, Worker
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import mmap
 import os
 import tempfile
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:  # the parent of a worker needs none of it
+    import numpy as np
 
 # A number for each of the first environments, and for each of the first entries of their actions.
 _ENTRIES = 16
@@ -39,17 +40,17 @@ class Watch:
     """
 
     def __init__(self, fd: int) -> None:
-        self._numbers = np.frombuffer(mmap.mmap(fd, _BYTES), np.float64)
+        self._numbers: memoryview[float] = memoryview(mmap.mmap(fd, _BYTES)).cast("d")
 
     def begin(
         self, seconds: float, steps: np.ndarray | None, actions: np.ndarray | None
     ) -> None:
         """Note that environments are stepped (or reset: no `steps`), and how long that may take."""
         numbers = self._numbers
-        numbers[1:3] = 0
+        numbers[1] = numbers[2] = 0.0
         for index, values in ((1, steps), (2, actions)):
             if values is not None:
-                row = values.reshape(-1)[:_ENTRIES]
+                row = values.reshape(-1)[:_ENTRIES].astype("d").data
                 first = 3 + (index - 1) * _ENTRIES
                 numbers[index] = len(row)
                 numbers[first : first + len(row)] = row
@@ -70,7 +71,7 @@ class Watch:
         )
         return Doing(
             [int(step) for step in steps],
-            [int(entry) if entry.is_integer() else entry for entry in actions],
+            [int(entry) if float(entry).is_integer() else entry for entry in actions],
         )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from erlctl.tensorflow_setup import Device
 
 _CONNECT_SECONDS = 5.0
 _INIT_SECONDS = 60.0  # Ray may install packages of `runtime_env` later, not while it connects
+_ACTOR_SECONDS = 5.0  # one that starts later, where others use the cluster, is asked then
 _LOOK_SECONDS = 120.0  # a first task on a node starts a Python there, and perhaps installs packages
 
 
@@ -77,19 +78,31 @@ class Ray(Launcher):
                 ray.shutdown()
 
     def _launch(self, ray: Any, batch: Batch, on_event: OnEvent) -> BatchResult:
-        from erlctl.launch.actors import Actor, RayWorker
+        from erlctl.launch.actors import RayWorker
+        from erlctl.launch.node import Actor
 
         preflight.make_folder(batch.runs_dir)
         runs_dir = None if self.sync else batch.runs_dir
-        needs = _needs(batch.cores or 1, batch.device)
-        self._check_nodes(ray, needs, runs_dir)
         folder = None if self.sync else str(Path.cwd())
+        needs = _needs(batch.cores or 1, batch.device)
+        nodes = _nodes_with_room(ray, needs)
 
-        def start(cores: int) -> RayWorker:
-            remote = ray.remote(num_cpus=cores, num_gpus=needs.get("GPU", 0),
+        def new_actor() -> Any:
+            remote = ray.remote(num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0),
                                 scheduling_strategy="SPREAD")(Actor)
-            return RayWorker(
-                ray, remote.remote(cores, batch.device, folder, self.scratch), runs_dir)
+            return remote.remote(needs["CPU"], batch.device, folder, self.scratch)
+
+        # They start while the nodes are asked, and answer for theirs; none is told of a run yet.
+        waiting = sum(not planned.is_final for planned in batch.plan)
+        actors = [new_actor() for _ in range(min(batch.jobs, waiting))]
+        room = sum(_room(node, needs) for node in nodes)
+        with contextlib.ExitStack() as stack:
+            places = _Places(ray, runs_dir, stack)
+            seen = places.check_actors(actors[:room])
+            places.check_nodes([node for node in nodes if node["NodeID"] not in seen])
+
+        def start(_: int) -> RayWorker:
+            return RayWorker(ray, actors.pop(0) if actors else new_actor(), runs_dir)
 
         return pool.run_all(batch, on_event, start_worker=start, retries=self.max_retries)
 
@@ -158,34 +171,81 @@ class Ray(Launcher):
                     fix="train these with --launcher local, or on a runs directory that is shared",
                 )
 
-    def _check_nodes(self, ray: Any, needs: Mapping[str, int], runs_dir: Path | None) -> None:
-        """Ask every node that can take a run, before anything is started there."""
-        from erlctl.launch.actors import check_place, last_line, look_around, new_token
 
-        nodes = [node for node in _alive(ray) if _room(node, needs)]
-        if not nodes:
-            wanted = f"{needs['CPU']} cores" + (" and a GPU" if "GPU" in needs else "")
-            fix = "train on --device cpu, or add nodes" if "GPU" in needs \
-                else "give runs fewer with --cores, or add nodes"
-            raise ErlctlError(f"no node of the Ray cluster has {wanted}", fix=fix)
+class _Places:
+    """Asks nodes whether they can train these runs, before any is told of one.
+
+    Args:
+        ray: The module, connected.
+        runs_dir: The runs directory that they should share, None if they need not.
+        stack: Keeps files in the runs directory that nodes write into.
+    """
+
+    def __init__(self, ray: Any, runs_dir: Path | None, stack: contextlib.ExitStack) -> None:
+        self._ray, self._runs_dir, self._stack = ray, runs_dir, stack
+
+    def check_actors(self, actors: Sequence[Any]) -> set[str]:
+        """Return the ids of the nodes that actors answer for, of those that answer soon.
+
+        Raises:
+            ErlctlError: A node has another erlctl, or another runs directory.
+        """
+        from erlctl.launch.actors import check_place
+
+        asked = [self._ask(actor.look_around) for actor in actors]
+        answered, _ = self._ray.wait([reference for _, reference in asked],
+                                     num_returns=len(asked), timeout=_ACTOR_SECONDS)
+        seen = set()
+        for token, reference in asked:
+            if reference in answered:
+                # One that failed answers for nothing: its node is asked why.
+                with contextlib.suppress(self._ray.exceptions.RayError):
+                    place = self._ray.get(reference)
+                    check_place(place, self._runs_dir, token)
+                    seen.add(place.node)
+        return seen
+
+    def check_nodes(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """Ask nodes by a task of their own.
+
+        Raises:
+            ErlctlError: erlctl does not run there, or as above.
+        """
+        from erlctl.launch.actors import check_place, last_line
+        from erlctl.launch.node import look_around
+
         affinity = importlib.import_module("ray.util.scheduling_strategies")
-        look = ray.remote(num_cpus=0, max_retries=0)(look_around)
-        with contextlib.ExitStack() as stack:
-            tokens = [stack.enter_context(new_token(runs_dir)) for _ in nodes]
-            asked = [
-                look.options(scheduling_strategy=affinity.NodeAffinitySchedulingStrategy(
-                    node["NodeID"], soft=False)).remote(runs_dir and str(runs_dir), token)
-                for node, token in zip(nodes, tokens, strict=True)
-            ]
-            for node, token, reference in zip(nodes, tokens, asked, strict=True):
-                try:
-                    place = ray.get(reference, timeout=_LOOK_SECONDS)
-                except ray.exceptions.RayError as error:
-                    raise ErlctlError(
-                        f"erlctl cannot run on {node['NodeManagerHostname']}: {last_line(error)}",
-                        fix="install erlctl there, or send this one: --launcher-option ship=true",
-                    ) from error
-                check_place(place, runs_dir, token)
+        look = self._ray.remote(num_cpus=0, max_retries=0)(look_around)
+        asked = [
+            self._ask(look.options(scheduling_strategy=affinity.NodeAffinitySchedulingStrategy(
+                node["NodeID"], soft=False)))
+            for node in nodes
+        ]
+        for node, (token, reference) in zip(nodes, asked, strict=True):
+            try:
+                place = self._ray.get(reference, timeout=_LOOK_SECONDS)
+            except self._ray.exceptions.RayError as error:
+                raise ErlctlError(
+                    f"erlctl cannot run on {node['NodeManagerHostname']}: {last_line(error)}",
+                    fix="install erlctl there, or send this one: --launcher-option ship=true",
+                ) from error
+            check_place(place, self._runs_dir, token)
+
+    def _ask(self, method: Any) -> tuple[str, Any]:
+        from erlctl.launch.actors import new_token
+
+        token = self._stack.enter_context(new_token(self._runs_dir))
+        return token, method.remote(self._runs_dir and str(self._runs_dir), token)
+
+
+def _nodes_with_room(ray: Any, needs: Mapping[str, int]) -> list[dict[str, Any]]:
+    nodes = [node for node in _alive(ray) if _room(node, needs)]
+    if not nodes:
+        wanted = f"{needs['CPU']} cores" + (" and a GPU" if "GPU" in needs else "")
+        fix = "train on --device cpu, or add nodes" if "GPU" in needs \
+            else "give runs fewer with --cores, or add nodes"
+        raise ErlctlError(f"no node of the Ray cluster has {wanted}", fix=fix)
+    return nodes
 
 
 def _init(ray: Any, **options: Any) -> None:
