@@ -125,6 +125,9 @@ class RayWorker(WorkerEnd):
             self._cause = died
         except errors.RayTaskError as error:  # the actor itself raised
             self._cause = sentence(error.cause)
+        except errors.ActorUnavailableError:  # in Ray's words, of its protocol
+            self.is_lost = True
+            self._cause = "its node is lost (it does not answer any more)"
         except errors.RayError as error:
             self.is_lost = True
             self._cause = f"its node or its actor is lost ({first_line(error)})"

@@ -91,9 +91,11 @@ class Launcher(Options, abc.ABC):
 
     Attributes:
         can_detach: Whether runs go on when the command has returned.
+        begins: What happens first, in words.
     """
 
     can_detach: ClassVar[bool] = False
+    begins: ClassVar[str] = "TensorFlow starts"
 
     def capacity(self, cores: int | None, device: Device = "cpu") -> int:
         """Return how many runs at once there is room for, at least 1.

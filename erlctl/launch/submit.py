@@ -144,11 +144,11 @@ def launch(
         todo = sum(not entry.is_final for entry in batch.plan)
         if todo:
             preflight.make_folder(batch.runs_dir)
-            # Said before the seconds that the workers take to import TensorFlow.
+            # Said before the seconds that it takes.
             is_light = all(entry.run.agent.base == "planner" for entry in batch.plan)
+            begins = "" if is_light else f"; {launcher.begins}"
             show.say(f"{todo} of {len(batch.plan)} runs to train below {batch.runs_dir}, "
-                     f"{min(batch.jobs, todo)} at once{'' if is_light else '; TensorFlow starts'} "
-                     "...")
+                     f"{min(batch.jobs, todo)} at once{begins} ...")
         return launcher.launch(batch, take)
 
 

@@ -304,6 +304,7 @@ class LocalRay(FakeRay):
     class exceptions:  # noqa: N801
         RayError = type("RayError", (Exception,), {})
         RayTaskError = type("RayTaskError", (Exception,), {})
+        ActorUnavailableError = type("ActorUnavailableError", (RayError,), {})
 
     def remote(self, **_):
         def wrap(target):
@@ -413,3 +414,18 @@ def test_a_scratch_folder_is_removed_only_when_its_process_is_dead(sync, make_ba
     with lock.hold(dead / ".lock"):
         pass
     assert sync(make_batch(), left=[about_to_lock]) == [("complete", 20)]
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("ActorUnavailableError", "its node is lost (it does not answer any more)"),
+    ("RayError", "its node or its actor is lost (the owner died)"),
+])
+def test_a_node_that_goes_is_lost_in_words(name, words):
+    def fail(_):
+        raise getattr(LocalRay.exceptions, name)("the owner died.\nrpc_code: 14")
+
+    ray = SimpleNamespace(exceptions=LocalRay.exceptions, get=fail, kill=lambda _: None)
+    actor = SimpleNamespace(look_around=SimpleNamespace(remote=lambda *_: None))
+    worker = actors.RayWorker(ray, actor, None)
+    assert worker.end() == words
+    assert worker.is_lost

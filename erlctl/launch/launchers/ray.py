@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import erlctl
 from erlctl.errors import ErlctlError
@@ -43,6 +43,8 @@ class RuntimeEnvironment(Options):
 @dataclass(frozen=True, kw_only=True)
 class Ray(Launcher):
     """Actors on a Ray cluster, each with the cores of one run."""
+
+    begins: ClassVar[str] = "Ray connects"
 
     address: str = option("auto", "Cluster, HOST:PORT; auto is the one of this machine, local "
                                   "starts one here.")
@@ -111,8 +113,6 @@ class Ray(Launcher):
         # Without --device gpu an actor hides the cards itself; Ray would tell of that on stderr.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Else it warns on stderr once a second while it connects in vain.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         try:
             ray = importlib.import_module("ray")
         except ImportError as error:

@@ -40,6 +40,7 @@ class Slurm(Launcher):
     """Jobs of a Slurm cluster."""
 
     can_detach: ClassVar[bool] = True
+    begins: ClassVar[str] = "Slurm is asked"
 
     partition: str | None = option(None, "Partition; the cluster's default without.")
     time: int = option(60, "Minutes until a job is signalled, saved and requeued.",
