@@ -31,6 +31,7 @@ INSTALLED := $(VENV)/.installed
 TOOLS_INSTALLED := $(TOOLS)/.installed
 PEERS_INSTALLED := $(PEERS)/.installed
 DOCS_INSTALLED := $(DOCS)/.installed
+RAY_INSTALLED := $(VENV)/.ray
 
 .PHONY: help
 help:  ## Show this list
@@ -108,7 +109,7 @@ outdated: $(INSTALLED)  ## List what is behind the newest releases, and what the
 	-$(BIN)/python -m pip check
 
 .PHONY: bench
-bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Measure speed beside TF-Agents' own loop and Stable-Baselines3
+bench: $(INSTALLED) $(PEERS_INSTALLED) $(RAY_INSTALLED)  ## Measure speed beside JAX, TF-Agents' own loop and Stable-Baselines3
 	$(BIN)/python benchmarks/speed.py --peer-python $(PEERS)/bin/python $(ARGS)
 	$(if $(ARGS),,$(BIN)/python benchmarks/algorithms.py)
 	$(if $(ARGS),,$(BIN)/python benchmarks/environments.py)
@@ -195,3 +196,7 @@ $(LOCKER):
 $(PEERS_INSTALLED): benchmarks/requirements.txt
 	$(call make_venv,$(PEERS))
 	-$(PEERS)/bin/python -m pip install --quiet -r benchmarks/requirements.txt && touch $@
+
+# Optional too, and of no weight for the rest: it takes what the lock has.
+$(RAY_INSTALLED): $(INSTALLED)
+	-$(BIN)/python -m pip install --quiet ray && touch $@

@@ -11,6 +11,7 @@ from typing import Any
 
 from erlctl.analysis import sources, specs
 from erlctl.analysis.data import UNKNOWN, Columns, Run
+from erlctl.environments.catalogue import changes_the_task
 from erlctl.errors import printable
 from erlctl.runs import layout, tables
 
@@ -108,7 +109,7 @@ def _environment(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     prefix = "environment.kwargs."
     arguments = [
         f"{key.removeprefix(prefix)}={value}" for key, value in sorted(spec.items())
-        if key.startswith(prefix)
+        if key.startswith(prefix) and changes_the_task(name, key.removeprefix(prefix))
     ]
     full = f"{name}({', '.join(arguments)})" if arguments else name
     return printable(full[:_MAX_LETTERS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -369,8 +370,14 @@ class ReacherKeywords(FactoredKeywords):
         count = 3**self.num_joints
         if self.actions == "joint" and count > MAX_JOINT_ACTIONS:
             yield "actions", (
-                f"factored for more than 6 joints: there are {count:,} joint actions"
+                f"factored for more than {_most_joints(MAX_JOINT_ACTIONS)} joints: there are "
+                f"{count:,} joint actions"
             )
+
+
+def _most_joints(most_actions: int) -> int:
+    """Return n, the largest with 3^n <= `most_actions`."""
+    return next(n for n in itertools.count() if 3 ** (n + 1) > most_actions)
 
 
 def _factored(given: FactoredKeywords, sizes: tuple[int, ...], meaning: str) -> Space:
@@ -404,3 +411,13 @@ FACTORED = (
 MINATAR = tuple(_minatar(game, version) for game in _GAMES for version in ("v0", "v1"))
 
 ENTRIES = (*CLASSIC, *MINATAR, *TABULAR, *FACTORED)
+
+
+def changes_the_task(environment_id: str, argument: str) -> bool:
+    """Whether results with another value of a keyword argument are of another task.
+
+    The form of an action is none: returns of the same torques, named one by one or by the index of
+    their combination, are compared.
+    """
+    is_factored = any(environment_id in (entry.id, *entry.aliases) for entry in FACTORED)
+    return not (is_factored and argument == "actions")

@@ -115,6 +115,13 @@ def test_arguments_of_the_environment_make_it_another_environment(runs_dir):
     assert only_run(runs_dir).environment == "CartPole-v1(length=0.7)"
 
 
+def test_the_form_of_an_action_makes_no_other_environment(runs_dir):
+    paths = synthetic.write_run(runs_dir, environment="Reacher")
+    text = paths.spec.read_text()
+    paths.spec.write_text(text.replace("kwargs: {}", "kwargs: {num_joints: 4, actions: joint}"))
+    assert only_run(runs_dir).environment == "Reacher(num_joints=4)"
+
+
 @pytest.mark.parametrize(
     "variant", ["dqn,CartPole-v1", "CartPole-v1,dqn", "dqn,environment.id=CartPole-v1"]
 )

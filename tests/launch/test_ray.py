@@ -279,6 +279,14 @@ class Call(SimpleNamespace):
         return lambda: self.function(*arguments)
 
 
+class Look(Call):
+    """A task for a node that the options name."""
+
+    def options(self, scheduling_strategy):
+        self.nodes.append(scheduling_strategy)
+        return self
+
+
 class Handle:
     """An actor in this process, made by the first call, as Ray does."""
 
@@ -309,7 +317,8 @@ class LocalRay(FakeRay):
     def remote(self, **_):
         def wrap(target):
             if not isinstance(target, type):
-                return Call(function=target)
+                self.looks = []  # nodes that are asked by a task, no actor being there
+                return Look(function=target, nodes=self.looks)
             return SimpleNamespace(
                 remote=lambda *arguments: Handle(lambda: target(*arguments)))
 
@@ -331,13 +340,14 @@ class LocalRay(FakeRay):
 
 
 @pytest.fixture
-def sync(make_batch, monkeypatch, tmp_path):
+def sync(make_batch, monkeypatch, tmp_path, request):
     """Return a function that trains fake runs on a node that shares nothing."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setitem(sys.modules, "ray", LocalRay([
-        {"Alive": True, "NodeID": "a", "NodeManagerHostname": "h", "Resources": {"CPU": 2.0}}]))
+        {"Alive": True, "NodeID": name, "NodeManagerHostname": "h", "Resources": {"CPU": 2.0}}
+        for name in getattr(request, "param", "a")]))
     monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", SimpleNamespace(
-        NodeAffinitySchedulingStrategy=lambda *_, **__: None))
+        NodeAffinitySchedulingStrategy=lambda node, *, soft: node))
     monkeypatch.setattr("erlctl.launch.node.WorkerProcess", start_fake)
 
     def train(batch, left=(), **options):
@@ -349,6 +359,22 @@ def sync(make_batch, monkeypatch, tmp_path):
         return [(entry.status, entry.outcome.step) for entry in result.results]
 
     return train
+
+
+@pytest.mark.parametrize(("sync", "asked"), [("a", []), ("abc", ["b", "c"])], indirect=["sync"])
+def test_actors_answer_for_their_nodes_and_tasks_for_the_others(sync, asked, make_batch):
+    assert sync(make_batch(seeds=2)) == [("complete", 20)] * 2
+    assert sys.modules["ray"].looks == asked
+
+
+def test_a_node_whose_actor_cannot_start_is_asked_why(sync, make_batch, monkeypatch):
+    def fail(*_, **__):
+        raise LocalRay.exceptions.RayError("of Ray\nNo module named 'erlctl'")
+
+    monkeypatch.setattr("erlctl.launch.node.WorkerProcess", fail)
+    monkeypatch.setattr("erlctl.launch.node.look_around", fail)
+    with pytest.raises(ErlctlError, match=r"erlctl cannot run on h: No module named 'erlctl'"):
+        sync(make_batch())
 
 
 def paths_of(batch):

@@ -138,7 +138,7 @@ def test_scancel_ends_a_run_as_interrupted_and_the_same_line_resumes_it(train, c
 
 
 def test_a_job_near_its_limit_checkpoints_and_requeues_itself(train, cluster, tmp_path):
-    process = train(150_000, "time=10")
+    process = train(1_500_000, "time=10")
     wait_for(lambda: step_of(tmp_path) > 0)
     job = job_of(tmp_path)
     # What Slurm sends `signal_seconds` before the limit; waiting for a real limit takes minutes.
@@ -178,7 +178,7 @@ def test_a_job_that_is_killed_is_interrupted_and_the_same_line_goes_on(train, cl
 
 
 def test_a_node_that_fails_costs_its_job_a_requeue(train, cluster, tmp_path):
-    process = train(150_000)
+    process = train(1_500_000)
     wait_for(lambda: step_of(tmp_path) > 0)
     node = read("sinfo", "-h", "-o", "%n", cluster=cluster).strip()
     subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=tested"],
