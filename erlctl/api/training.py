@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import os
 import sys
 import threading
@@ -223,5 +222,5 @@ def _display(quiet: bool) -> Callable[[list[tuple[str, int]]], Any]:
     from erlctl.launch import display
 
     if quiet:
-        return lambda lines: display.PlainDisplay(lines, io.StringIO())
+        return display.silent
     return notebook.Display if notebook.is_notebook() else display.for_stream

@@ -76,6 +76,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"erlctl.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
+        if not any(parameter.name == "quiet" for parameter in command.params):
+            quiet_option(command)  # before the command and after it, whichever that is
         # click keeps the first help option that a command was given, in whatever context.
         command.get_help_option(click.Context(command, help_option_names=_HELP_NAMES))
         return command

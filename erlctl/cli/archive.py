@@ -14,7 +14,6 @@ from erlctl.cli import options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
               metavar="FILE.tar.gz", help="A new file; nothing is overwritten.")
 @options.selection_options
-@options.quiet_option
 def archive(paths: tuple[str, ...], output: Path) -> None:
     """Pack the runs at or below each PATH into FILE.tar.gz.
 

@@ -41,7 +41,6 @@ KINDS = ("final", "best", "area", "steps")
 @click.option("--spec-diff/--no-spec-diff", default=True, show_default=True,
               help="Show where the specs of the variants differ.")
 @options.selection_options
-@options.quiet_option
 @options.format_option("table", "json", "csv", "markdown", "latex")
 def compare(
     paths: tuple[str, ...], metric: str, kind: str, at: int | None, last: int,

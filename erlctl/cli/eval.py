@@ -150,7 +150,7 @@ def _play_all(
             except ErlctlError as error:
                 if len(runs) == 1:
                     raise
-                options.info(str(error))
+                click.echo(error, err=True)
                 failures.append(str(paths.root))
                 continue
             rows.append(_row(paths, result, play))

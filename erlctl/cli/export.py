@@ -19,7 +19,6 @@ from erlctl.cli import options
               help="Never a folder of runs. It may be there already, but no file and no folder of "
                    "a run in it is overwritten.")
 @options.selection_options
-@options.quiet_option
 def export(paths: tuple[str, ...], target: str, output: Path) -> None:
     """Convert runs for other programs.
 

@@ -58,7 +58,6 @@ _SORT: Mapping[str, Callable[[RunSummary], Any]] = {
 @click.option("--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True,
               metavar="SECONDS", help="How often --watch shows.")
 @options.selection_options
-@options.quiet_option
 @options.runs_dir_option
 @options.format_option("table", "json", "csv")
 def ls(

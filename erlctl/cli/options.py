@@ -24,6 +24,7 @@ from erlctl.tensorflow_setup import DEVICES
 
 if TYPE_CHECKING:
     from erlctl.analysis.load import Loaded
+    from erlctl.launch.display import Display
     from erlctl.runs.layout import RunPaths
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -151,8 +152,20 @@ def own_runs(paths: Iterable[str | Path]) -> list[RunPaths]:
 
 def info(message: str) -> None:
     """Print a sentence for people, to stderr; nothing with `--quiet`."""
-    if not _remembered(_QUIET, False):
+    if not is_quiet():
         click.echo(message, err=True)
+
+
+def is_quiet() -> bool:
+    """Whether `--quiet` was given, before the command or after it."""
+    return bool(_remembered(_QUIET, False))
+
+
+def make_display() -> Callable[[Sequence[tuple[str, int]]], Display]:
+    """Return what makes the display of a batch; see `launch.display`."""
+    from erlctl.launch import display
+
+    return display.silent if is_quiet() else display.for_stream
 
 
 def echo_json(document: Mapping[str, Any]) -> None:

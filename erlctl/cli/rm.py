@@ -15,7 +15,6 @@ _SHOWN = 20
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.selection_options
-@options.quiet_option
 def rm(paths: tuple[str, ...], yes: bool) -> None:
     """Delete the runs at or below each PATH, after asking.
 

@@ -104,14 +104,12 @@ def train(
         runs = [run for experiment in experiments for run in experiment.runs]
         _show_plan(plan.plan_runs(runs, runs_dir=runs_dir, fresh=fresh), fmt)
         return
-    from erlctl.launch import display
-
     batch = submit.prepare(experiments, submit.Wishes(
         runs_dir=runs_dir, jobs=jobs, cores=cores, device=device, fresh=fresh,
         fail_fast=fail_fast, max_seconds=max_seconds, max_memory=max_memory,
         callbacks=references, trusted=trusted, detach=detach, started=started,
     ), chosen, command=command_line(), say=options.info)
-    result = submit.launch(chosen, batch, display.for_stream)
+    result = submit.launch(chosen, batch, options.make_display())
     _report(result, batch, fmt, again="the same line" + (" without --fresh" if fresh else ""))
     click.get_current_context().exit(result.exit_code)
 

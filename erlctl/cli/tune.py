@@ -104,7 +104,6 @@ def _search(
 ) -> tuple[int, Sequence[Study]]:
     import optuna
 
-    from erlctl.launch import display
     from erlctl.tuning import engine
     from erlctl.tuning.study import Study, branches, open_journal
 
@@ -120,7 +119,7 @@ def _search(
         plan.prepare(runs, runs_dir=runs_dir, say=options.info)
         planned = plan.plan_runs(runs, runs_dir=runs_dir)
         batch = Batch(plan=planned, **settings)
-        return submit.launch(launcher, batch, display.for_stream)
+        return submit.launch(launcher, batch, options.make_display())
 
     runs_of_a_round = sum(len(study.branch.seeds) for study in studies)
     at_once = max(1, -(-settings["jobs"] // runs_of_a_round))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -143,6 +144,11 @@ def for_stream(runs: Sequence[tuple[str, int]], stream: TextIO | None = None) ->
     stream = sys.stderr if stream is None else stream
     can_redraw = stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
     return LiveDisplay(runs, stream) if can_redraw else PlainDisplay(runs, stream)
+
+
+def silent(runs: Sequence[tuple[str, int]]) -> Display:
+    """Return a display that nobody sees."""
+    return PlainDisplay(runs, io.StringIO())
 
 
 def _printable(text: str, stream: TextIO) -> str:

@@ -8,8 +8,10 @@ import os
 import tarfile
 import threading
 
+import click
 import pytest
 
+from erlctl.cli import COMMANDS, group
 from erlctl.errors import DamagedError
 from erlctl.runs import archive, lock, notes
 from erlctl.runs.layout import RunPaths
@@ -137,6 +139,29 @@ def test_an_export_joins_a_folder_but_overwrites_nothing(sweep, tmp_path):
     assert erlctl("export", sweep, "--to", "csv", "-o", out).code == 1
     assert erlctl("export", sweep, "--to", "sb3", "-o", out, "--variant", "dpp").code == 1
     assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_takes_quiet(name):
+    command = group.get_command(click.Context(group), name)
+    assert sum("--quiet" in option.opts for option in command.params) == 1
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_quiet_training_says_nothing_but_its_table(before, tmp_path):
+    spec = tmp_path / "p.yaml"
+    spec.write_text("""
+name: p
+environment: {id: Garnet}
+agent: {algorithm: tabular_dpp}
+training: {steps: 10}
+evaluation: {every: 10, episodes: 1}
+""")
+    line = ["train", spec, "--runs-dir", tmp_path / "runs"]
+    result = erlctl(*(["--quiet", *line] if before else [*line, "--quiet"]))
+    assert result.code == 0
+    assert result.err == ""
+    assert "complete" in result.out
 
 
 def test_quiet_is_silent_before_and_after_the_command(sweep):
