@@ -159,8 +159,10 @@ def _print_commands(experiments: Sequence[spec.Experiment]) -> None:
     gets its share of the cores.
     """
     context = click.get_current_context()
-    given = [part for parameter in context.command.params if parameter.name not in _NOT_PRINTED
+    given = [part for parameter in context.command.params
+             if parameter.name not in _NOT_PRINTED and parameter.name in context.params
              for part in _given(context, parameter)]
+    given += ["--quiet"] * options.is_quiet()
     jobs = context.params["jobs"] or make("local").capacity(
         context.params["cores"], context.params["device"])
     cores = context.params["cores"] or max(machine.usable_cores() // jobs, 1)
