@@ -182,8 +182,8 @@ def test_printed_commands_pass_every_option_on_and_share_the_cores(
     train, make_spec, runs_dir, monkeypatch
 ):
     monkeypatch.setattr(machine, "usable_cores", lambda: 8)
-    given = ["--max-seconds", "3500.5", "--max-memory", "2", "--fail-fast", "--fresh", "--quiet", "--trust",
-             "a.b", "--seeds", "0-1", "--set", "agent.gamma=0.5", "--launcher", "local"]
+    given = ["--max-seconds", "3500.5", "--max-memory", "2", "--fail-fast", "--fresh", "--quiet",
+             "--trust", "a.b", "--seeds", "0-1", "--set", "agent.gamma=0.5", "--launcher", "local"]
     lines = train(make_spec(), "--print-commands", "--jobs", 4, *given).out.splitlines()
     assert len(lines) == 2
     words = shlex.split(lines[1])
