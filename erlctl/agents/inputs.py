@@ -6,13 +6,13 @@ and `Inputs.apply` gives it the numbers of each.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from erlctl.fields import change_numbers
-from erlctl.spec.canonical import kind_of_number
 from erlctl.spec.schema import RunSpec
 
 T = TypeVar("T")
@@ -21,9 +21,9 @@ T = TypeVar("T")
 class Input:
     """A number in a variable; where a tensor is wanted, a read of it.
 
-    It can be combined with tensors and compared with 0 and 1, which is the same for all runs of a
-    program. All else, arithmetic with Python's numbers among it, raises a `TypeError`: its result
-    would be compiled in and silently be that of another run.
+    It can be combined with tensors and compared with numbers; only runs with the same answers share
+    the program (`fits`). All else, + - * / with Python's numbers among it, raises a `TypeError`:
+    its result would be compiled in and silently be that of another run.
 
     Attributes:
         number: The number now, for what Python does at each use anew.
@@ -36,10 +36,15 @@ class Input:
             for dtype in (tf.float32, tf.float64)
         }
         self.number = float(number)
+        self._answers: dict[tuple[Callable[[Any, Any], bool], float], bool] = {}
+
+    def fits(self, number: float) -> bool:
+        """Whether the program with another run's number is this one: comparisons come out alike."""
+        return all(how(number, other) == answer for (how, other), answer in self._answers.items())
 
     def assign(self, number: float) -> None:
-        """Take another run's number."""
-        if kind_of_number(number) != kind_of_number(self.number):
+        """Take another run's number, which fits."""
+        if not self.fits(number):
             raise TypeError(f"{number} needs another program than {self.number}")
         for variable in self._variables.values():
             variable.assign(number)
@@ -85,25 +90,27 @@ class Input:
     def __pow__(self, power: int) -> tf.Tensor:
         return self.__tf_tensor__() ** power
 
-    def _compared(self, other: Any) -> float:
-        if other not in (0, 1):
+    def _compare(self, how: Callable[[Any, Any], bool], other: Any) -> bool:
+        if not isinstance(other, (int, float)):
             raise TypeError(f"an input of the program cannot be compared with {other!r}")
-        return self.number
+        self._answers[how, other] = how(self.number, other)  # it is compiled in
+        return self._answers[how, other]
 
     def __gt__(self, other: Any) -> bool:
-        return self._compared(other) > other
+        return self._compare(operator.gt, other)
 
     def __ge__(self, other: Any) -> bool:
-        return self._compared(other) >= other
+        return self._compare(operator.ge, other)
 
     def __lt__(self, other: Any) -> bool:
-        return self._compared(other) < other
+        return self._compare(operator.lt, other)
 
     def __le__(self, other: Any) -> bool:
-        return self._compared(other) <= other
+        return self._compare(operator.le, other)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (not isinstance(other, Input) and self._compared(other) == other)
+        return self is other or (
+            not isinstance(other, Input) and self._compare(operator.eq, other))
 
     __hash__ = object.__hash__
 
@@ -143,16 +150,30 @@ class Inputs:
         """Let `variable` begin each run as `of(run)`."""
         self._bound.append((variable, of))
 
+    def fits(self, run: RunSpec) -> bool:
+        """Whether `run`, which has the program's key, has numbers that the program can take.
+
+        Those of the spec stand alike to 0 and 1 by the key; what is computed from them need not.
+        """
+        return all(
+            len(numbers) == len(inputs) and all(map(Input.fits, inputs, numbers))
+            for numbers, inputs in ((_numbers(of(run)), inputs) for of, inputs in self._lifted)
+        )
+
     def apply(self, run: RunSpec) -> None:
-        """Take the numbers of `run`, which has the program's key."""
+        """Take the numbers of `run`, which fits."""
         self.run = run
         for of, inputs in self._lifted:
-            numbers: list[float] = []
-            change_numbers(of(run), numbers.append)
-            for each, number in zip(inputs, numbers, strict=True):
+            for each, number in zip(inputs, _numbers(of(run)), strict=True):
                 each.assign(number)
         for variable, of in self._bound:
             variable.assign(of(run))
+
+
+def _numbers(value: Any) -> list[float]:
+    found: list[float] = []
+    change_numbers(value, found.append)
+    return found
 
 
 def number_of(value: float | Input) -> float:

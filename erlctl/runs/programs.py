@@ -27,14 +27,14 @@ class ProgramCache:
 
     def has(self, run: RunSpec) -> bool:
         """Return whether nothing need be built for `run`."""
-        return self._key == spec.program_key(run)
+        return self._program is not None and self._key == spec.program_key(run) \
+            and self._program.fits(run)
 
     def get(self, run: RunSpec) -> Program:
         """Return the program of `run`, wherever it stands; the caller starts or fills it."""
         if self._program is None or not self.has(run):
             self.drop()
-            self._program = self._factory(run)
-            self._key = spec.program_key(run)
+            self._program, self._key = self._factory(run), spec.program_key(run)
         return self._program
 
     def drop(self) -> None:

@@ -64,6 +64,10 @@ class TrainingProgram(abc.ABC):
         """Every key that `interval_metrics` may return."""
         return self._learner.metric_names
 
+    def fits(self, run: RunSpec) -> bool:
+        """Whether `run`, which has the program's key, can be started."""
+        return self._learner.fits(run)
+
     def start(self, run: RunSpec) -> None:
         """Make this the fresh run `run`, which shares its program; nothing is compiled again."""
         for name, variable in self._variables.items():

@@ -102,6 +102,10 @@ class Learner:
         """The run that the program has now."""
         return self._inputs.run
 
+    def fits(self, run: RunSpec) -> bool:
+        """Whether the program can take the numbers of `run`, which has its key."""
+        return self._inputs.fits(run)
+
     def start(self, run: RunSpec) -> None:
         """Take the run's numbers, put every stream at its beginning, give the agent fresh weights.
 

@@ -43,6 +43,9 @@ class Program(Protocol):
     def metric_names(self) -> tuple[str, ...]:
         """Every key that `interval_metrics` may return: the columns of the run's progress.csv."""
 
+    def fits(self, run: RunSpec) -> bool:
+        """Whether `run`, which has the program's key, can be started."""
+
     def start(self, run: RunSpec) -> None:
         """Make this the fresh run `run`, of the program's key; nothing is compiled again."""
 

@@ -35,21 +35,36 @@ def test_beside_tensors_it_is_the_number_in_their_type(dtype):
 
 @pytest.mark.parametrize("use", [
     lambda x: 1.0 - x, lambda x: x * 2.0, lambda x: 2.0 / x, lambda x: x + x, float, math.log,
-    np.float32, lambda x: x > 0.5, lambda x: x == 0.25, bool, tf.constant, lambda x: max(x, 0.5),
-    range,
+    np.float32, lambda x: x > tf.constant(0.5), lambda x: x == "a", bool, tf.constant, range,
 ])
 def test_what_would_be_compiled_in_raises(use):
     with pytest.raises((TypeError, ValueError)):
         use(Input(0.25))
 
 
-def test_how_it_stands_to_0_and_1_may_be_asked():
+def test_a_number_fits_where_all_comparisons_come_out_alike():
     x = Input(0.25)
-    assert (x > 0, x >= 0, x < 1, x <= 1, x == 0, x == 1, x == x) == (
-        True, True, True, True, False, False, True)
-    x.assign(0.75)
+    assert (x > 0, x >= 0, x < 1, x <= 1, x == 0, x == 1, x == x, max(x, 0.5)) == (
+        True, True, True, True, False, False, True, 0.5)
+    x.assign(0.4)
+    assert not x.fits(0.75)
     with pytest.raises(TypeError, match="another program"):
-        x.assign(1.0)
+        x.assign(0.75)
+    y = Input(0.25)
+    y.assign(3.0)  # nobody asked
+
+
+def test_what_is_computed_from_a_run_may_need_another_program():
+    """With three actions the target entropy crosses 1 where its scale does not."""
+    def run(scale):
+        return small_run(MunchausenDqn(temperature=scale))
+
+    inputs = Inputs(run(0.5))
+    entropy = inputs.lift(lambda run: run.agent.temperature * math.log(3))
+    assert inputs.fits(run(0.95))
+    assert entropy < 1
+    assert not inputs.fits(run(0.95))
+    assert inputs.fits(run(0.6))
 
 
 def test_a_compiled_function_follows_the_run():

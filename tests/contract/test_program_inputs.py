@@ -1,13 +1,18 @@
 """A program that is given another run's numbers computes what that run's own program does."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from erlctl import spec
+from erlctl.algorithms.munchausen_dqn import MunchausenDqn
+from erlctl.algorithms.sac_discrete import SacDiscrete
 from erlctl.fields import Schedule, change_numbers
 from erlctl.options.policies import EpsilonBoltzmann, EpsilonGreedy
+from erlctl.runs.programs import ProgramCache
+from erlctl.spec.schema import EnvironmentSection
 from erlctl.training.factory import make_program
 from tests.agents.cases import EVERY_ALGORITHM
 from tests.contract.cases import small_run
@@ -75,6 +80,7 @@ def check(run, other):
     assert spec.program_key(run) == spec.program_key(other)
     program, fresh = make_program(run), make_program(other)
     first = trained(program)
+    assert program.fits(other)
     program.start(other)
     second = trained(program)
     assert_same(second, trained(fresh))
@@ -94,8 +100,34 @@ def test_a_program_takes_every_number_of_another_run(label):
     check(run, other_run(run))
 
 
+def test_a_number_that_is_computed_may_stand_elsewhere_than_those_of_the_spec():
+    """With three actions the target entropy crosses 1 where its scale does not."""
+    run = dataclasses.replace(
+        small_run(SacDiscrete(learn_temperature=True, target_entropy_scale=0.5), mode="graph"),
+        environment=EnvironmentSection(id="MountainCar-v0"))
+    check(run, dataclasses.replace(
+        run, seed=7, agent=dataclasses.replace(run.agent, target_entropy_scale=0.95)))
+
+
+def test_a_program_is_kept_only_for_runs_whose_comparisons_come_out_alike():
+    built = []
+
+    def factory(run):
+        built.append(run)
+        return SimpleNamespace(fits=lambda other: other.agent.gamma < 0.9, close=lambda: None)
+
+    cache = ProgramCache(factory)
+    run, alike, other = (
+        small_run(MunchausenDqn(gamma=gamma)) for gamma in (0.5, 0.6, 0.95))
+    assert len({spec.program_key(each) for each in (run, alike, other)}) == 1
+    assert cache.get(run) is cache.get(alike)
+    assert not cache.has(other)
+    cache.get(other)
+    assert built == [run, other]
+
+
 def test_nothing_of_an_algorithm_is_forgotten():
-    """The nudge reaches every float of every algorithm, and a number that is not one raises."""
+    """The nudge reaches every float of every algorithm."""
     for algorithm in EVERY_ALGORITHM.values():
         run = first_run(algorithm)
         changed = other_run(run).agent

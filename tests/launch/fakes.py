@@ -36,6 +36,9 @@ class FakeProgram:
         with Path(os.environ["FAKE_COMPILATIONS"]).open("a") as file:
             file.write(f"{run.variant} {os.getpid()}\n")
 
+    def fits(self, run: spec.RunSpec) -> bool:
+        return True
+
     def start(self, run: spec.RunSpec) -> None:
         """Nothing to do."""
 
