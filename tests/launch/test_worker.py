@@ -38,7 +38,8 @@ def work(jobs, outcomes):
 
     def factory(run):
         made.append(run.seed)
-        return SimpleNamespace(start=lambda seed: None, close=lambda: closed.append(run.seed))
+        return SimpleNamespace(fits=lambda run: True, start=lambda run: None,
+                               close=lambda: closed.append(run.seed))
 
     worker = Worker(execute, factory, lambda event: None, StopRequest())
     return made, closed, [worker.train(job) for job in jobs]
