@@ -171,8 +171,8 @@ class Dpp(Planner):
     def step(self, iteration: int) -> Step:
         """See the base class."""
         exact = self.operator == "logsumexp"
-        # With logsumexp DPP is MD-VI(kl = temperature, entropy = 0), for which the theorem is; where
-        # states are terminal, up to its start.
+        # With logsumexp DPP is MD-VI(kl = temperature, entropy = 0), which the theorem is about;
+        # where states are terminal, up to its start.
         return Step(temperature=self.temperature, operator=self.operator, gap_scale=1.0,
                     kl=self.temperature, bound="averaged_errors" if exact else "none")
 
