@@ -22,6 +22,7 @@ from erlctl.runs import lock, store
 from erlctl.runs.layout import load_object
 
 _SCHEMA = 3
+_ENDED = ("complete", "failed", "diverged")
 _PATIENCE_SECONDS = 120.0  # `squeue` and `sbatch` of a busy controller take a minute each
 _THIS_JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 
@@ -69,6 +70,14 @@ class Submission:
         (number,), count = numbers, len(self.groups)
         return replace(self, jobs=[f"{number}_{index}" for index in range(count)]
                        if count > 1 else [number])
+
+    def has_begun(self, label: str, facts: Mapping[str, Any]) -> bool:
+        """Whether what run.json tells of a run has happened since it was submitted."""
+        return last_attempt(facts) != self.before.get(label)
+
+    def has_ended(self, label: str, facts: Mapping[str, Any]) -> bool:
+        """Whether a run has come to an end since; its job may go on with others."""
+        return facts["status"] in _ENDED and self.has_begun(label, facts)
 
     def write(self) -> None:
         """Keep it."""
@@ -125,8 +134,8 @@ def known(folder: Path, say: Callable[[str], None]) -> list[Submission]:
                     folder=folder, token=path.stem, groups=list(map(list, kept["groups"])),
                     before=dict(kept["before"]), jobs=list(map(str, kept["jobs"])))))
         except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
-            say(f"{path} tells of no submission ({type(error).__name__}: {sentence(error)}) and is "
-                "passed over; should its jobs be queued, they are submitted again")
+            say(f"{path} tells of no submission and is passed over ({sentence(error)}); should its "
+                "jobs be queued, their runs are submitted again")
     return [submission for _, submission in sorted(found, key=lambda each: each[0])]
 
 

@@ -28,11 +28,10 @@ from erlctl.launch.listen import Listener
 from erlctl.launch.plan import Planned
 from erlctl.launch.results import BatchResult
 from erlctl.launch.slurm_queue import Queue, Queued
-from erlctl.launch.slurm_records import Submission, last_attempt
+from erlctl.launch.slurm_records import Submission
 from erlctl.runs.layout import read_run_json
 
 HOW_TO_SHARE = "put --runs-dir on a file system that all nodes have, under the same path"
-_ENDED = ("complete", "failed", "diverged")
 
 
 @dataclass(frozen=True)
@@ -187,9 +186,8 @@ class Watched:
         """
         facts, label = read_run_json(self._planned.paths), self._planned.label
         status, step = facts["status"], int(facts.get("step") or 0)
-        # An older attempt's end is nothing that this job has come to.
-        is_new = last_attempt(facts) != self.job.submission.before.get(label)
-        reason = str(facts.get("reason") or "") if is_new else ""
+        submission = self.job.submission
+        reason = str(facts.get("reason") or "") if submission.has_begun(label, facts) else ""
         if status == "running" and not self.has_started:
             self.has_started, self._since = True, time.monotonic()
             tally.assigned(label)
@@ -202,7 +200,7 @@ class Watched:
             on_event(Tick(label, step, max(speed, 0.0)))
         is_done = status == "complete" and step >= self._planned.run.training.steps
         # A job that is requeued tries a failed run again.
-        if is_done or (is_new and status in _ENDED and not is_alive):
+        if is_done or (not is_alive and submission.has_ended(label, facts)):
             return Outcome(status, step, reason)
         return None if is_alive else Outcome("interrupted", step, reason)
 

@@ -192,14 +192,15 @@ def test_a_requeued_job_goes_on_with_what_it_began_afresh(tmp_path, runs_dir, mo
     assert [len(each) for each in attempts] == [1, 1]
 
 
+@pytest.mark.parametrize(("steps", "fresh", "step"), [(50, False, 5), (5, True, 0)])
 def test_a_job_that_is_gone_before_it_began_has_not_come_to_the_end_of_the_last(
-    tmp_path, runs_dir, monkeypatch
+    steps, fresh, step, tmp_path, runs_dir, monkeypatch
 ):
     result, _ = launch(write_spec(tmp_path, steps=5), runs_dir)
     assert result.exit_code == 0
     monkeypatch.setenv("FAKE_TROUBLE", "0:kill")  # before it writes a run.json
-    result, _ = launch(write_spec(tmp_path, steps=50), runs_dir)
-    assert [(each.status, each.outcome.step) for each in result.results] == [("interrupted", 5)]
+    result, _ = launch(write_spec(tmp_path, steps=steps), runs_dir, fresh=fresh)
+    assert [(each.status, each.outcome.step) for each in result.results] == [("interrupted", step)]
     assert result.exit_code == 3
 
 

@@ -92,8 +92,8 @@ class Slurm(Launcher):
                 batch, plan=[_unless_ours(planned, jobs, queued) for planned in batch.plan])
             open_runs = {planned.label: planned for planned in batch.plan if not planned.is_final}
             tally = Tally(batch, on_event)
-            waiting = {label: job for label, job in jobs.items()
-                       if label in open_runs and job.number in queued}
+            waiting = {label: jobs[label] for label, planned in open_runs.items()
+                       if label in jobs and _is_to_come(planned, jobs[label], queued)}
             _tell_of_waiting(waiting, queued, on_event)
             missing = {label: planned for label, planned in open_runs.items()
                        if label not in waiting}
@@ -193,6 +193,12 @@ def _known_jobs(
             for submission in (each.found_in(queued) for each in before)
             for label, number in submission.job_of.items()}
     return jobs, queued
+
+
+def _is_to_come(planned: Planned, job: Submitted, queued: Mapping[str, Queued]) -> bool:
+    """Return whether a job will train a run; one that has ended it may linger, or train others."""
+    facts = read_run_json(planned.paths)
+    return job.number in queued and not job.submission.has_ended(planned.label, facts)
 
 
 def _tell_of_waiting(
