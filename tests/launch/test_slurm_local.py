@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from erlctl.launch.job import Job
 from erlctl.launch.launchers import slurm
 from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
-from erlctl.launch.slurm_queue import LocalQueue, Queued
+from erlctl.launch.slurm_queue import LocalQueue, Queued, SlurmQueue
 from erlctl.launch.slurm_watch import Submitted, Watched
 from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs import lock
@@ -221,6 +222,15 @@ def test_a_failure_counts_if_it_is_not_that_of_an_earlier_attempt(
     watched = Watched(planned, Submitted("7", submission))
     assert watched.look(tally, lambda _: None, is_alive=True) is None
     assert watched.look(tally, lambda _: None, is_alive=False) == Outcome(status, 5, reason)
+
+
+def test_what_the_cluster_has_is_not_looked_for_among_processes(tmp_path, runs_dir):
+    runs_dir.mkdir()
+    elsewhere = slurm_records.new(runs_dir / SlurmQueue.folder, [["demo/dqn/seed-0"]], before={})
+    replace(elsewhere, jobs=[LocalQueue().number_of(str(os.getpid()))]).write()
+    _, events = launch(write_spec(tmp_path), runs_dir, detach=True)
+    (said,) = (event.text for event in events if isinstance(event, Message))
+    assert said.startswith("submitted as job ")
 
 
 def test_of_two_same_commands_the_second_waits_and_finds_the_jobs_of_the_first(
