@@ -203,6 +203,13 @@ class WorkerProcess(WorkerEnd):
         )
         self.kill()
 
+    def read_events(self) -> tuple[list[Sent], bool]:
+        """Return what it reported and whether that was all there will ever be."""
+        is_dead = not self.is_alive  # asked first: what it said before it died is there by then
+        said, has_ended = super().read_events()
+        # What an environment has forked may hold the pipe open for ever.
+        return said, has_ended or (is_dead and not said)
+
     def _send(self, message: Mapping[str, Any]) -> None:
         fd = cast(BinaryIO, self._process.stdin).fileno()
         line = json.dumps(message).encode() + b"\n"

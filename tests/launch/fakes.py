@@ -2,7 +2,7 @@
 
 Started as a script it is a worker around that fake; `FAKE_TROUBLE` says what goes wrong in whom:
 `<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, leak, once-kill, print,
-deaf, stuck.
+deaf, stuck, fork.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def _count(
     paths.spec.write_text(spec.dump(run))
     program_for(run)
     step = 0 if fresh else read_step(paths)
+    _note(paths, "running", step)
     on_event(Started(label_of(run), step, run.training.steps, step > 0))
     while step < run.training.steps:
         stop = should_stop()
@@ -84,11 +85,14 @@ def read_step(paths: RunPaths) -> int:
 def _end(
     paths: RunPaths, status: str, step: int, message: str = "", stop: StopReason | None = None
 ) -> Outcome:
-    facts = {"status": status, "step": step, "reason": message}
-    temporary = paths.root / ".tmp"
-    temporary.write_text(json.dumps(facts))
-    temporary.replace(paths.run_json)
+    _note(paths, status, step, message)
     return Outcome(status, step, message, stop)
+
+
+def _note(paths: RunPaths, status: str, step: int, message: str = "") -> None:
+    temporary = paths.root / ".tmp"
+    temporary.write_text(json.dumps({"status": status, "step": step, "reason": message}))
+    temporary.replace(paths.run_json)
 
 
 def _trouble(seed: int, step: int, paths: RunPaths) -> None:
@@ -112,6 +116,10 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
         sys.exit("the environment gave up")
     if trouble == "diverge":
         raise DivergedError("the loss is not finite at step 3")
+    if trouble == "fork":
+        if os.fork() == 0:
+            time.sleep(3600)
+        trouble = "kill"
     if trouble == "kill" or (trouble == "once-kill" and not (paths.root / "killed").exists()):
         (paths.root / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -426,8 +426,9 @@ def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
     assert statuses == ["busy", "complete"]
 
 
-def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch):
-    monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
+@pytest.mark.parametrize("trouble", ["kill", "fork"])
+def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch, trouble):
+    monkeypatch.setenv("FAKE_TROUBLE", f"1:{trouble}")
     batch = make_batch(seeds=3)
     assert [status for status, _ in sync(batch)] == ["complete", "failed", "complete"]
 
