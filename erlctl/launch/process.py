@@ -187,7 +187,7 @@ class WorkerProcess(WorkerEnd):
     def kill(self) -> None:
         """End it at once; its run is resumable by design."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have started
+            os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have forked
 
     def kill_if_hung(self) -> None:
         """End it if its environments should have come back and nothing in it could say so."""
@@ -231,7 +231,9 @@ class WorkerProcess(WorkerEnd):
             self.kill()
             code = self._process.wait()
         self.read_stderr()  # at most a pipe's capacity, which one read takes
-        self.kill()  # whatever environments have started
+        # What environments have forked; processes that step them have sessions of their own and
+        # end with this one, see `environments.host.worker`.
+        self.kill()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 cast(BinaryIO, stream).close()

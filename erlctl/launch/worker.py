@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -35,6 +34,7 @@ from erlctl.callbacks.base import RunInfo
 from erlctl.callbacks.calls import Calls
 from erlctl.callbacks.reference import Reference, make
 from erlctl.environments.host import watch
+from erlctl.environments.host.orphans import signal_when_the_parent_dies
 from erlctl.errors import sentence
 from erlctl.events import (
     Compiled,
@@ -59,7 +59,6 @@ from erlctl.tensorflow_setup import selected_device
 
 TICK_SECONDS = 0.2  # the display refreshes no faster; a tick per chunk would flood the pipe
 ORPHAN_GRACE_SECONDS = 60.0  # a step of an environment may hang; nobody is left to kill us
-_PR_SET_PDEATHSIG = 1
 
 
 class StopRequest:
@@ -185,7 +184,7 @@ def serve(
     stop = StopRequest()
     for number in heard_signals():
         signal.signal(number, stop.on_signal)
-    _ask_for_a_signal_when_the_parent_dies()
+    signal_when_the_parent_dies(signal.SIGHUP)
     tasks: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks_file, tasks, stop), daemon=True).start()
     # Importing and tracing make a million objects that stay; looking through them took 0.4 s.
@@ -253,12 +252,6 @@ def _messages(file: BinaryIO) -> Iterator[dict[str, Any]]:
         if not line.endswith(b"\n"):
             return  # the parent died in the middle of a line
         yield json.loads(line)
-
-
-def _ask_for_a_signal_when_the_parent_dies() -> None:
-    """Second line besides the end of stdin, which another process might keep open; Linux only."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
 
 
 def _leave() -> NoReturn:
