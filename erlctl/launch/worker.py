@@ -109,36 +109,40 @@ class Worker:
     def train(self, job: Job) -> Ended:
         """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
-        registry.load_files(job.files)
-        run = spec.parse_run(job.run.encode(), "the parent's task")
-        runs_dir = Path(job.runs_dir)
-        paths = RunPaths.of(runs_dir, run)
-        calls = Calls([], about := RunInfo(run, paths))
-
-        def on_event(event: Event) -> None:
-            self._report(event)
-            calls.on_event(event)
-
-        self._wait_for(paths.lock, started + job.patience_seconds)
         try:
-            calls = Calls([make(Reference(**each)) for each in job.callbacks], about)
-            outcome = self._execute(
-                run, runs_dir, program_for=self._program_for, fresh=job.fresh,
-                should_stop=lambda: (
-                    memory.exceeded(job.max_memory) or calls.stop or self._stop.reason),
-                on_event=on_event, command=job.command,
-            )
+            outcome = self._train(job, started + job.patience_seconds)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's failure, not the worker's
-            traceback.print_exc()
-            outcome = Outcome(status_of_error(error), 0, sentence(error))
-        outcome = calls.end(outcome)
+            outcome = _failure(error)
         if self._compiled is not None:
             self._compiled.seal()
         is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
         if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
             self._programs.drop()
         # A process that is too large stays so: the next run needs another.
-        return Ended(label_of(run), outcome, time.monotonic() - started, is_spent)
+        return Ended(job.label, outcome, time.monotonic() - started, is_spent)
+
+    def _train(self, job: Job, patient_until: float) -> Outcome:
+        registry.load_files(job.files)
+        run = spec.parse_run(job.run.encode(), "the parent's task")
+        runs_dir = Path(job.runs_dir)
+        paths = RunPaths.of(runs_dir, run)
+        calls = Calls([make(Reference(**each)) for each in job.callbacks], RunInfo(run, paths))
+
+        def on_event(event: Event) -> None:
+            self._report(event)
+            calls.on_event(event)
+
+        self._wait_for(paths.lock, patient_until)
+        try:
+            outcome = self._execute(
+                run, runs_dir, program_for=self._program_for, fresh=job.fresh,
+                should_stop=lambda: (
+                    memory.exceeded(job.max_memory) or calls.stop or self._stop.reason),
+                on_event=on_event, command=job.command,
+            )
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in `train`, told to callbacks
+            outcome = _failure(error)
+        return calls.end(outcome)
 
     def close(self) -> None:
         """End the environments of the program that is held."""
@@ -167,6 +171,11 @@ class Worker:
                 return
             self._last_tick = now
         self._emit(event)
+
+
+def _failure(error: BaseException) -> Outcome:
+    traceback.print_exc()
+    return Outcome(status_of_error(error), 0, sentence(error))
 
 
 def serve(

@@ -116,11 +116,14 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
         sys.exit("the environment gave up")
     if trouble == "diverge":
         raise DivergedError("the loss is not finite at step 3")
-    if trouble == "fork":
-        if os.fork() == 0:
-            time.sleep(3600)
-        trouble = "kill"
-    if trouble == "kill" or (trouble == "once-kill" and not (paths.root / "killed").exists()):
+    _die(trouble, paths)
+
+
+def _die(trouble: str | None, paths: RunPaths) -> None:
+    if trouble == "fork" and os.fork() == 0:
+        time.sleep(3600)
+    was_killed = (paths.root / "killed").exists()
+    if trouble in ("kill", "fork") or (trouble == "once-kill" and not was_killed):
         (paths.root / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
