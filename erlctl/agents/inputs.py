@@ -21,9 +21,10 @@ T = TypeVar("T")
 class Input:
     """A number in a variable; where a tensor is wanted, a read of it.
 
-    It can be combined with tensors and compared with 0 and 1, which is the same for all runs of a
-    program. All else, arithmetic with Python's numbers among it, raises a `TypeError`: its result
-    would be compiled in and silently be that of another run.
+    It can be combined with tensors, raised to a power, which is a tensor, and compared with 0 and
+    1, which is the same for all runs of a program. All else, other arithmetic with Python's numbers
+    among it, raises a `TypeError`: its result would be compiled in and silently be that of another
+    run.
 
     Attributes:
         number: The number now, for what Python does at each use anew.

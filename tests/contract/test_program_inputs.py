@@ -95,7 +95,7 @@ def test_a_program_takes_every_number_of_another_run(label):
 
 
 def test_nothing_of_an_algorithm_is_forgotten():
-    """The nudge reaches every float of every algorithm, and a number that is not one raises."""
+    """The nudge reaches every float of every algorithm."""
     for algorithm in EVERY_ALGORITHM.values():
         run = first_run(algorithm)
         changed = other_run(run).agent

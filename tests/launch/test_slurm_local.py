@@ -20,6 +20,7 @@ from erlctl.launch.listen import STOP_SIGNALS
 from erlctl.launch.plan import plan_runs
 from erlctl.launch.slurm_queue import LocalQueue, Queued
 from erlctl.launch.worker import StopRequest, Worker
+from erlctl.runs.layout import label_of
 from tests.cli.helpers import erlctl
 from tests.launch import fakes
 from tests.launch.specs import TWO_PROGRAMS, write_spec
@@ -218,7 +219,7 @@ def test_a_job_requeues_itself_only_if_it_came_further(has_trained, tmp_path, mo
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     run = spec.load(write_spec(tmp_path)).runs[0]
-    job = {"run": spec.dump(run), "runs_dir": str(tmp_path)}
+    job = {"label": label_of(run), "run": spec.dump(run), "runs_dir": str(tmp_path)}
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         statuses = slurm_job.train(slurm_job.Work(jobs=[job, job], cores=1))
