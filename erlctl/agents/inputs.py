@@ -21,9 +21,10 @@ T = TypeVar("T")
 class Input:
     """A number in a variable; where a tensor is wanted, a read of it.
 
-    It can be combined with tensors and compared with numbers; only runs with the same answers share
-    the program (`fits`). All else, + - * / with Python's numbers among it, raises a `TypeError`:
-    its result would be compiled in and silently be that of another run.
+    It can be combined with tensors, raised to a power (a tensor) and compared with numbers;
+    only runs with the same answers share the program (`fits`). All else, other arithmetic with
+    Python's numbers among it, raises a `TypeError`: its result would be compiled in and silently be
+    that of another run.
 
     Attributes:
         number: The number now, for what Python does at each use anew.

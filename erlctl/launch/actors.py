@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import erlctl
-from erlctl import events, spec
+from erlctl import events
 from erlctl.errors import ErlctlError, RunBusyError, sentence
 from erlctl.events import Ended, Outcome, Sent
 from erlctl.launch.job import Job
@@ -26,7 +26,7 @@ from erlctl.launch.parcels import Packer, Parcel, unpack
 from erlctl.launch.process import WorkerEnd
 from erlctl.runs import lock
 from erlctl.runs.execute import move_aside
-from erlctl.runs.layout import RunPaths, label_of
+from erlctl.runs.layout import RunPaths
 
 
 @contextlib.contextmanager
@@ -150,8 +150,7 @@ class RayWorker(WorkerEnd):
                 try:
                     message, parcel = self._take_up(Job(**message))
                 except RunBusyError as error:
-                    run = spec.parse_run(message["run"].encode(), "the task")
-                    self._say(Ended(label_of(run), Outcome("busy", 0, str(error)), 0.0))
+                    self._say(Ended(message["label"], Outcome("busy", 0, str(error)), 0.0))
                     continue
             self._is_idle = self._is_idle and "run" not in message
             outgoing.append(message)
@@ -178,8 +177,7 @@ class RayWorker(WorkerEnd):
 
     def _take_up(self, job: Job) -> tuple[Mapping[str, Any], Parcel]:
         """Hold the lock of a run whose files are sent, and return what the node needs."""
-        self._paths = paths = RunPaths.of(
-            Path(job.runs_dir), spec.parse_run(job.run.encode(), "the task"))
+        self._paths = paths = RunPaths(Path(job.runs_dir, job.label))
         if job.fresh and paths.root.exists():
             move_aside(paths)
         paths.root.mkdir(parents=True, exist_ok=True)

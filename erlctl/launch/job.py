@@ -12,6 +12,7 @@ class Job:
     """One run for a process that trains runs.
 
     Attributes:
+        label: `<name>/<variant>/seed-<n>`, known also where the spec cannot be read.
         run: The spec as canonical text.
         runs_dir: Where run directories lie.
         fresh: Whether an existing directory is moved aside first.
@@ -23,6 +24,7 @@ class Job:
             machine was lost may still write its checkpoint.
     """
 
+    label: str
     run: str
     runs_dir: str
     fresh: bool = False

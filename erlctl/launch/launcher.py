@@ -79,7 +79,8 @@ class Batch:
 
     def job(self, planned: Planned) -> Job:
         """Return what a process that trains runs needs for one of them."""
-        return Job(run=spec.dump(planned.run), runs_dir=str(self.runs_dir.absolute()),
+        return Job(label=planned.label, run=spec.dump(planned.run),
+                   runs_dir=str(self.runs_dir.absolute()),
                    fresh=self.fresh, max_memory=self.max_memory, command=list(self.command),
                    callbacks=[asdict(callback) for callback in self.callbacks],
                    files=[str(Path(name).resolve()) for name in self.trusted

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import erlctl
-from erlctl import events, spec
+from erlctl import events, registry, spec
 from erlctl.events import Ended, Ready, Saved, Sent, Started, StopReason
 from erlctl.launch.job import Job
 from erlctl.launch.parcels import Packer, Parcel, unpack
@@ -165,10 +165,11 @@ class Actor:
             self._worker.quit()
         else:
             job = Job(**message)
+            registry.load_files(job.files)  # the spec may name what they register
             run = spec.parse_run(job.run.encode(), "the parent's task")
             if self._scratch:
                 job = replace(job, runs_dir=str(self._scratch))
-                paths = RunPaths.of(self._scratch, run)
+                paths = RunPaths(self._scratch / job.label)
                 unpack(parcel or Parcel(), paths)
                 self._packer = Packer(paths, has_all=True)
             self._worker.train(Task(0, run, spec.program_key(run)), job)

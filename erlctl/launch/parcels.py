@@ -2,7 +2,8 @@
 
 Tables and logs go as they are; a checkpoint or a policy, which is there as a whole or not at all,
 goes as a whole and is published by rename. What is unpacked is a run directory at every moment,
-also if either side dies in between: a checkpoint comes after the rows that belong to it.
+also if either side dies in between: a checkpoint comes after the rows that belong to it, and
+run.json after the checkpoint that it tells of.
 """
 
 from __future__ import annotations
@@ -52,12 +53,17 @@ class Packer:
 
     def pack(self) -> Parcel:
         """Return what is new; a process may be writing there."""
+        # Before the checkpoints: it may tell of none that is published from now on.
+        facts = self._read_new(iter([self.paths.run_json]))
         folders = {self._name(folder): content for folder in self._new(self._folders())
                    if (content := self._read_folder(folder))}
         # After the checkpoints: the rows that belong to them are there by now.
-        files = {self._name(path): path.read_bytes() for path in self._new(self._files())}
-        return Parcel(files=files, folders=folders,
+        files = self._read_new(path for path in self._files() if path != self.paths.run_json)
+        return Parcel(files={**files, **facts}, folders=folders,
                       checkpoints=[folder.name for folder in _checkpoints(self.paths)])
+
+    def _read_new(self, paths: Iterator[Path]) -> dict[str, bytes]:
+        return {self._name(path): path.read_bytes() for path in self._new(paths)}
 
     def _new(self, paths: Iterator[Path]) -> Iterator[Path]:
         for path in paths:
@@ -94,7 +100,7 @@ class Packer:
 def unpack(parcel: Parcel, paths: RunPaths) -> None:
     """Bring a run directory, whose lock is held, to what was packed elsewhere.
 
-    Checkpoints that are not there any more are removed here as well.
+    Checkpoints that are not there any more are removed here as well, if there is one to go on from.
 
     Raises:
         OSError: The disk is full or fails; what was there before is still good.
@@ -114,9 +120,10 @@ def unpack(parcel: Parcel, paths: RunPaths) -> None:
                 store.write_new(folder / below, data, durable=False)  # the block waits for all
     if run_json in parcel.files:  # it tells of checkpoints
         store.write_bytes(paths.run_json, parcel.files[run_json])
-    for folder in _checkpoints(paths):
-        if folder.name not in parcel.checkpoints:
-            catalogue.remove(folder)
+    if any(folder.name in parcel.checkpoints for folder in catalogue.list_checkpoints(paths)):
+        for folder in _checkpoints(paths):
+            if folder.name not in parcel.checkpoints:
+                catalogue.remove(folder)
 
 
 def _checkpoints(paths: RunPaths) -> Iterator[Path]:

@@ -58,7 +58,7 @@ class Planned:
     def final_result(self) -> RunResult:
         """Return the result of a run that is complete or busy already."""
         if self.action == "busy":
-            return self.result(Outcome("busy", self.step, _holder(self.paths)))
+            return self.result(Outcome("busy", self.step, lock.who_holds(self.paths.lock)))
         return self.result(Outcome("skipped", self.step, "already complete" + self.note))
 
     def mark_failed(self, reason: str) -> None:
@@ -141,9 +141,3 @@ def prepare(
             with contextlib.suppress(OSError, ErlctlError), lock.hold(paths.lock):
                 for path in store.sweep(paths.root, paths.checkpoints):
                     record.write_log(paths.log, f"removed {path.name}, left by another process")
-
-
-def _holder(paths: RunPaths) -> str:
-    holder = lock.read_holder(paths.lock)
-    return (f"already running (pid {holder.get('pid', '?')} on {holder.get('host', '?')} "
-            f"since {holder.get('since', '?')})")

@@ -92,13 +92,15 @@ class _Pool:
             while self._workers:
                 self._wait(listener)
                 self._look_at_the_clock()
-                for worker in self._workers:
+                for worker in tuple(self._workers):  # one that died need not be heard of
                     worker.kill_if_hung()
+                    self._listen_to(worker)
                 self._on_event(Refresh())
         finally:
             self._kill_all()
-            while self._workers:
-                self._reap(self._workers[0])
+            # Left only by an error here, say of the display: nothing of theirs has failed.
+            for worker in self._workers:
+                worker.end()
             self._selector.close()
         self._finalise_the_rest()
         return self._ended_by
@@ -124,14 +126,10 @@ class _Pool:
             if key.fd == listener.fd:
                 for signum in listener.take():
                     self._on_signal(signum)
-            elif key.data in self._workers:  # else it was reaped by an event before this one
-                self._listen_to(key.data, key.fd)
+            elif key.fd == key.data.stderr_fd and key.data.read_stderr():
+                self._selector.unregister(key.fd)
 
-    def _listen_to(self, worker: WorkerEnd, fd: int) -> None:
-        if fd == worker.stderr_fd:
-            if worker.read_stderr():
-                self._selector.unregister(fd)
-            return
+    def _listen_to(self, worker: WorkerEnd) -> None:
         events, has_ended = worker.read_events()
         for event in events:
             self._on_worker_event(worker, event)

@@ -187,7 +187,7 @@ class WorkerProcess(WorkerEnd):
     def kill(self) -> None:
         """End it at once; its run is resumable by design."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have started
+            os.killpg(self._process.pid, signal.SIGKILL)  # and what environments have forked
 
     def kill_if_hung(self) -> None:
         """End it if its environments should have come back and nothing in it could say so."""
@@ -202,6 +202,13 @@ class WorkerProcess(WorkerEnd):
             step=_row(doing.steps), action=_row(doing.actions),
         )
         self.kill()
+
+    def read_events(self) -> tuple[list[Sent], bool]:
+        """Return what it reported and whether that was all there will ever be."""
+        is_dead = not self.is_alive  # asked first: what it said before it died is there by then
+        said, has_ended = super().read_events()
+        # What an environment has forked may hold the pipe open for ever.
+        return said, has_ended or (is_dead and not said)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         fd = cast(BinaryIO, self._process.stdin).fileno()
@@ -224,7 +231,9 @@ class WorkerProcess(WorkerEnd):
             self.kill()
             code = self._process.wait()
         self.read_stderr()  # at most a pipe's capacity, which one read takes
-        self.kill()  # whatever environments have started
+        # What environments have forked; processes that step them have sessions of their own and
+        # end with this one, see `environments.host.worker`.
+        self.kill()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 cast(BinaryIO, stream).close()

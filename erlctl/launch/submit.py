@@ -13,7 +13,7 @@ from erlctl.events import Event, OnEvent
 from erlctl.experiment.trust import require
 from erlctl.fields import AT_LEAST_ONE, POSITIVE
 from erlctl.launch import plan
-from erlctl.launch.launcher import Batch, Launcher
+from erlctl.launch.launcher import Batch, Launcher, Tally
 from erlctl.launch.results import BatchResult
 from erlctl.runs import preflight, tuning_file
 from erlctl.spec.schema import Experiment
@@ -141,6 +141,10 @@ def launch(
             if on_event is not None:
                 on_event(event)
 
+        if all(entry.action == "skip" for entry in batch.plan):
+            # A launcher would ask for what nobody needs now: a cluster, a GPU. It is asked about
+            # runs that are busy, which may be jobs of its own.
+            return Tally(batch, take).result(None)
         todo = sum(not entry.is_final for entry in batch.plan)
         if todo:
             preflight.make_folder(batch.runs_dir)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -35,6 +34,7 @@ from erlctl.callbacks.base import RunInfo
 from erlctl.callbacks.calls import Calls
 from erlctl.callbacks.reference import Reference, make
 from erlctl.environments.host import watch
+from erlctl.environments.host.orphans import signal_when_the_parent_dies
 from erlctl.errors import sentence
 from erlctl.events import (
     Compiled,
@@ -59,7 +59,6 @@ from erlctl.tensorflow_setup import selected_device
 
 TICK_SECONDS = 0.2  # the display refreshes no faster; a tick per chunk would flood the pipe
 ORPHAN_GRACE_SECONDS = 60.0  # a step of an environment may hang; nobody is left to kill us
-_PR_SET_PDEATHSIG = 1
 
 
 class StopRequest:
@@ -110,36 +109,40 @@ class Worker:
     def train(self, job: Job) -> Ended:
         """Train a run; return how it ended, never raise for what it does."""
         started = time.monotonic()
-        registry.load_files(job.files)
-        run = spec.parse_run(job.run.encode(), "the parent's task")
-        runs_dir = Path(job.runs_dir)
-        paths = RunPaths.of(runs_dir, run)
-        calls = Calls([], about := RunInfo(run, paths))
-
-        def on_event(event: Event) -> None:
-            self._report(event)
-            calls.on_event(event)
-
-        self._wait_for(paths.lock, started + job.patience_seconds)
         try:
-            calls = Calls([make(Reference(**each)) for each in job.callbacks], about)
-            outcome = self._execute(
-                run, runs_dir, program_for=self._program_for, fresh=job.fresh,
-                should_stop=lambda: (
-                    memory.exceeded(job.max_memory) or calls.stop or self._stop.reason),
-                on_event=on_event, command=job.command,
-            )
+            outcome = self._train(job, started + job.patience_seconds)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's failure, not the worker's
-            traceback.print_exc()
-            outcome = Outcome(status_of_error(error), 0, sentence(error))
-        outcome = calls.end(outcome)
+            outcome = _failure(error)
         if self._compiled is not None:
             self._compiled.seal()
         is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
         if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
             self._programs.drop()
         # A process that is too large stays so: the next run needs another.
-        return Ended(label_of(run), outcome, time.monotonic() - started, is_spent)
+        return Ended(job.label, outcome, time.monotonic() - started, is_spent)
+
+    def _train(self, job: Job, patient_until: float) -> Outcome:
+        registry.load_files(job.files)
+        run = spec.parse_run(job.run.encode(), "the parent's task")
+        runs_dir = Path(job.runs_dir)
+        paths = RunPaths.of(runs_dir, run)
+        calls = Calls([make(Reference(**each)) for each in job.callbacks], RunInfo(run, paths))
+
+        def on_event(event: Event) -> None:
+            self._report(event)
+            calls.on_event(event)
+
+        self._wait_for(paths.lock, patient_until)
+        try:
+            outcome = self._execute(
+                run, runs_dir, program_for=self._program_for, fresh=job.fresh,
+                should_stop=lambda: (
+                    memory.exceeded(job.max_memory) or calls.stop or self._stop.reason),
+                on_event=on_event, command=job.command,
+            )
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in `train`, told to callbacks
+            outcome = _failure(error)
+        return calls.end(outcome)
 
     def close(self) -> None:
         """End the environments of the program that is held."""
@@ -170,6 +173,11 @@ class Worker:
         self._emit(event)
 
 
+def _failure(error: BaseException) -> Outcome:
+    traceback.print_exc()
+    return Outcome(status_of_error(error), 0, sentence(error))
+
+
 def serve(
     load: Callable[[], tuple[Callable[..., Any], Callable[[RunSpec], Any]]] | None = None,
 ) -> None:
@@ -185,7 +193,7 @@ def serve(
     stop = StopRequest()
     for number in heard_signals():
         signal.signal(number, stop.on_signal)
-    _ask_for_a_signal_when_the_parent_dies()
+    signal_when_the_parent_dies(signal.SIGHUP)
     tasks: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks_file, tasks, stop), daemon=True).start()
     # Importing and tracing make a million objects that stay; looking through them took 0.4 s.
@@ -253,12 +261,6 @@ def _messages(file: BinaryIO) -> Iterator[dict[str, Any]]:
         if not line.endswith(b"\n"):
             return  # the parent died in the middle of a line
         yield json.loads(line)
-
-
-def _ask_for_a_signal_when_the_parent_dies() -> None:
-    """Second line besides the end of stdin, which another process might keep open; Linux only."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
 
 
 def _leave() -> NoReturn:

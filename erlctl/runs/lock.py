@@ -92,7 +92,7 @@ def _acquire(descriptor: int, path: Path, deadline: float) -> None:
                     fix="put --runs-dir on a file system with flock",
                 ) from error
             if time.monotonic() > deadline:
-                raise RunBusyError(_who_holds(path)) from error
+                raise RunBusyError(f"{path.parent}: {who_holds(path)}") from error
             time.sleep(0.01)
     if not _is_at(descriptor, path):
         raise RunBusyError(f"{path.parent}: another process has just moved it aside")
@@ -106,13 +106,14 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _who_holds(path: Path) -> str:
+def who_holds(path: Path) -> str:
+    """Return in words that the lock file `path` is held, and by whom."""
     holder = read_holder(path)
     who = (
         "pid {pid} on {host} since {since}".format_map({**_UNKNOWN, **holder})
         if holder else "a process that has not said who it is"
     )
-    return f"{path.parent}: already running ({who})"
+    return f"already running ({who})"
 
 
 def declare_parent(pid: int) -> None:

@@ -62,7 +62,18 @@ def program_key(run: RunSpec) -> str:
         start, end = (rest["optimizer"].pop(f"{name}learning_rate") for name in ("", "final_"))
         numbers.append(None if end is None else Schedule(start, end, 1))
     kinds = change_numbers(tuple(numbers), kind_of_number)
-    return hashlib.sha256(f"{yaml_text(rest)}{kinds}".encode()).hexdigest()
+    # Two packages may have classes of one name.
+    names = [*_registered_names(run.agent), *_registered_names(run.evaluation)]
+    return hashlib.sha256(f"{yaml_text(rest)}{kinds}{names}".encode()).hexdigest()
+
+
+def _registered_names(options: Options) -> Iterator[str]:
+    """Yield the names in the registry of `options` and of what is in it."""
+    yield getattr(options, "registered_name", "")
+    for field in dataclasses.fields(options):
+        part = getattr(options, field.name)
+        if isinstance(part, Options):
+            yield from _registered_names(part)
 
 
 def kind_of_number(number: float) -> str:

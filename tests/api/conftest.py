@@ -10,6 +10,7 @@ from erlctl import spec
 from erlctl.launch.job import Job
 from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs.execute import execute
+from erlctl.runs.layout import label_of
 from erlctl.training.factory import make_program
 
 SPEC = """
@@ -31,7 +32,8 @@ def train_here(text: str, runs_dir: Path) -> None:
     path.write_text(text)
     worker = Worker(execute, make_program, lambda event: None, StopRequest())
     for run in spec.load(path).runs:
-        ended = worker.train(Job(run=spec.dump(run), runs_dir=str(runs_dir), command=[]))
+        ended = worker.train(Job(
+            label=label_of(run), run=spec.dump(run), runs_dir=str(runs_dir), command=[]))
         assert ended.outcome.status == "complete", ended.outcome.message
 
 

@@ -14,7 +14,7 @@ from erlctl.events import Ended
 from erlctl.launch.job import Job
 from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs.execute import execute
-from erlctl.runs.layout import RunPaths
+from erlctl.runs.layout import RunPaths, label_of
 from erlctl.training.factory import make_program
 
 SPEC = """
@@ -48,7 +48,8 @@ class Watched:
         (run,) = spec.load(path).runs
         self.paths = RunPaths.of(self._folder / "runs", run)
         return self._worker.train(Job(
-            run=spec.dump(run), runs_dir=str(self._folder / "runs"), command=["test"],
+            label=label_of(run), run=spec.dump(run), runs_dir=str(self._folder / "runs"),
+            command=["test"],
             callbacks=[asdict(Reference.parse(text)) for text in callbacks],
         ))
 

@@ -2,7 +2,7 @@
 
 Started as a script it is a worker around that fake; `FAKE_TROUBLE` says what goes wrong in whom:
 `<seed>:<trouble>` items, trouble one of raise, exit, kill, diverge, leak, once-kill, print,
-deaf, stuck.
+deaf, stuck, fork.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def _count(
     paths.spec.write_text(spec.dump(run))
     program_for(run)
     step = 0 if fresh else read_step(paths)
+    _note(paths, "running", step, attempts=1)
     on_event(Started(label_of(run), step, run.training.steps, step > 0))
     while step < run.training.steps:
         stop = should_stop()
@@ -91,12 +92,19 @@ def _facts(paths: RunPaths) -> dict[str, Any]:
 def _end(
     paths: RunPaths, status: str, step: int, message: str = "", stop: StopReason | None = None
 ) -> Outcome:
-    attempts = _facts(paths).get("attempts", [])
-    facts = {"status": status, "step": step, "reason": message, "attempts": [*attempts, {}]}
+    _note(paths, status, step, message)
+    return Outcome(status, step, message, stop)
+
+
+def _note(
+    paths: RunPaths, status: str, step: int, message: str = "", *, attempts: int = 0
+) -> None:
+    before = _facts(paths).get("attempts", [])
+    facts = {"status": status, "step": step, "reason": message,
+             "attempts": [*before, *[{}] * attempts]}
     temporary = paths.root / ".tmp"
     temporary.write_text(json.dumps(facts))
     temporary.replace(paths.run_json)
-    return Outcome(status, step, message, stop)
 
 
 def _trouble(seed: int, step: int, paths: RunPaths) -> None:
@@ -120,7 +128,14 @@ def _trouble(seed: int, step: int, paths: RunPaths) -> None:
         sys.exit("the environment gave up")
     if trouble == "diverge":
         raise DivergedError("the loss is not finite at step 3")
-    if trouble == "kill" or (trouble == "once-kill" and not (paths.root / "killed").exists()):
+    _die(trouble, paths)
+
+
+def _die(trouble: str | None, paths: RunPaths) -> None:
+    if trouble == "fork" and os.fork() == 0:
+        time.sleep(3600)
+    was_killed = (paths.root / "killed").exists()
+    if trouble in ("kill", "fork") or (trouble == "once-kill" and not was_killed):
         (paths.root / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -68,6 +69,20 @@ def test_a_run_on_a_gpu_that_is_not_there_starts_nothing(make_spec, runs_dir, mo
         assert "--device gpu: no NVIDIA GPU here (there is no /dev/nvidia0)" in result.err
         assert "fix: train with --device cpu" in result.err
     assert not list(runs_dir.rglob("run.json"))
+
+
+@pytest.mark.parametrize("where", [
+    ["--launcher", "ray"], ["--launcher", "slurm"], ["--launcher", "slurm", "--detach"],
+    ["--device", "gpu"],
+])
+def test_complete_runs_ask_for_no_place(make_batch, make_spec, runs_dir, monkeypatch, where):
+    make_batch(seeds=2).train()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "gpus", list)
+    result = command("train", make_spec(seeds=2), "--runs-dir", runs_dir, *where)
+    assert (result.code, result.out.count("skipped")) == (0, 2), result.err
 
 
 def test_gpus_decide_how_many_runs_are_trained_at_once(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from erlctl.launch.parcels import Packer, unpack
-from erlctl.runs import store
+from erlctl.runs import catalogue, store
 from erlctl.runs.layout import RunPaths
 
 
@@ -80,6 +80,49 @@ def test_a_checkpoint_that_goes_while_it_is_read_is_left_out(node, monkeypatch):
 
     monkeypatch.setattr(packer, "_read_folder", read)
     assert list(packer.pack().folders) == ["checkpoints/000000010", "policy"]
+
+
+def publish(paths, step):
+    """Do as a process does that writes a checkpoint and keeps two."""
+    paths.checkpoint(step).mkdir()
+    (paths.checkpoint(step) / "state.index").write_text(f"state {step}")
+    paths.run_json.write_text(f'{{"checkpoint": {step}}}')
+    for folder in catalogue.list_checkpoints(paths)[2:]:
+        store.remove(folder)
+
+
+def publish_during_pack(packer, monkeypatch, *steps):
+    """Let checkpoints be published between the looks at the folders and at the files."""
+    files = packer._files
+
+    def late():
+        for step in steps:
+            publish(packer.paths, step)
+        return files()
+
+    monkeypatch.setattr(packer, "_files", late)
+    return packer.pack()
+
+
+def test_run_json_tells_of_no_checkpoint_that_was_left_behind(node, here, monkeypatch):
+    publish(node, 15)
+    packer = Packer(node)
+    unpack(publish_during_pack(packer, monkeypatch, 20), here)
+    assert here.run_json.read_text() == '{"checkpoint": 15}'
+    assert here.checkpoint(15).is_dir()
+    monkeypatch.undo()
+    unpack(packer.pack(), here)
+    assert here.run_json.read_text() == '{"checkpoint": 20}'
+    assert [folder.name for folder in catalogue.list_checkpoints(here)] == [
+        "000000020", "000000015"]
+
+
+def test_no_checkpoint_goes_before_another_has_come(node, here, monkeypatch):
+    packer = Packer(node)
+    unpack(packer.pack(), here)
+    unpack(publish_during_pack(packer, monkeypatch, 15, 20), here)
+    assert [folder.name for folder in catalogue.list_checkpoints(here)] == [
+        "000000010", "000000005"]
 
 
 def test_a_disk_that_fails_leaves_the_checkpoints_that_there_were(node, here, monkeypatch):

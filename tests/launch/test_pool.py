@@ -13,6 +13,8 @@ from erlctl.events import Assigned, Stopping, Tick
 from erlctl.launch import machine
 from erlctl.launch import pool as pool_module
 from erlctl.launch.process import worker_environment
+from erlctl.runs import lock
+from erlctl.runs.layout import RunPaths, read_run_json
 from tests.launch.specs import TWO_PROGRAMS, start_fake
 
 
@@ -54,6 +56,7 @@ def test_results_stand_in_the_order_asked_for(make_batch):
         ("exit", "failed", "the environment gave up", 3),
         ("diverge", "diverged", "not finite", 4),
         ("kill", "failed", "killed by SIGKILL (out of memory?)", 3),
+        ("fork", "failed", "killed by SIGKILL (out of memory?)", 3),
         ("stuck", "failed", "CartPole-v1 (step 3, action 1) has not come back after 60 s", 3),
     ],
 )
@@ -126,6 +129,25 @@ def test_a_worker_that_does_not_answer_is_killed_after_the_grace(make_batch, mon
     result = make_batch(seeds=1).train(max_seconds=1.0)
     assert statuses(result) == ["interrupted"]
     assert time.monotonic() - started < 20
+
+
+def test_a_display_that_fails_leaves_runs_that_can_be_resumed(make_batch):
+    batch = make_batch(seeds=2, steps=1000)
+
+    begun = set()
+
+    def fail(event):
+        if isinstance(event, Tick):
+            begun.add(event.run)
+        if len(begun) == 2:
+            raise ZeroDivisionError("of the display")
+
+    with pytest.raises(ZeroDivisionError, match="of the display"):
+        batch.train(jobs=2, on_event=fail)
+    for run in batch.runs:
+        paths = RunPaths.of(batch.runs_dir, run)
+        assert read_run_json(paths)["status"] == "interrupted"
+        assert not lock.is_held(paths.lock)
 
 
 def test_an_import_that_fails_is_not_tried_once_per_run(make_batch, monkeypatch):

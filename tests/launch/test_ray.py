@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import os
 import socket
 import sys
 import threading
@@ -388,6 +389,16 @@ def test_run_directories_come_back_from_a_node_that_shares_nothing(sync, make_ba
     assert not any(lock.is_held(paths.lock) for paths in paths_of(batch))
 
 
+def test_a_node_runs_the_files_that_register_what_a_spec_names(sync, make_batch, tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text("import os\n"
+                    f"with open({str(tmp_path / 'ran')!r}, 'a') as file:\n"
+                    "    file.write(f'{os.getpid()} ')\n")
+    assert sync(make_batch(), trusted=[str(mine)]) == [("complete", 20)]
+    node, worker = (tmp_path / "ran").read_text().split()
+    assert int(node) == os.getpid() != int(worker)
+
+
 def test_a_node_goes_on_from_the_run_directory_that_it_is_sent(sync, make_batch):
     batch = make_batch()
     (paths,) = paths_of(batch)
@@ -426,8 +437,9 @@ def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
     assert statuses == ["busy", "complete"]
 
 
-def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch):
-    monkeypatch.setenv("FAKE_TROUBLE", "1:kill")
+@pytest.mark.parametrize("trouble", ["kill", "fork"])
+def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch, trouble):
+    monkeypatch.setenv("FAKE_TROUBLE", f"1:{trouble}")
     batch = make_batch(seeds=3)
     assert [status for status, _ in sync(batch)] == ["complete", "failed", "complete"]
 

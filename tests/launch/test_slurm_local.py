@@ -26,6 +26,7 @@ from erlctl.launch.slurm_queue import LocalQueue, Queued, SlurmQueue
 from erlctl.launch.slurm_watch import Submitted, Watched
 from erlctl.launch.worker import StopRequest, Worker
 from erlctl.runs import lock
+from erlctl.runs.layout import label_of
 from tests.cli.helpers import erlctl
 from tests.launch import fakes
 from tests.launch.specs import TWO_PROGRAMS, write_spec
@@ -326,7 +327,7 @@ def test_a_job_requeues_itself_only_if_it_came_further(has_trained, tmp_path, mo
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     run = spec.load(write_spec(tmp_path)).runs[0]
-    job = {"run": spec.dump(run), "runs_dir": str(tmp_path)}
+    job = {"label": label_of(run), "run": spec.dump(run), "runs_dir": str(tmp_path)}
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         statuses = slurm_job.train(slurm_job.Work(jobs=[job, job], cores=1))
@@ -344,6 +345,7 @@ def test_a_job_whose_process_is_used_up_begins_no_other_run(tmp_path, monkeypatc
         "failed", 5, "holds too much", too_large))
     monkeypatch.setattr(slurm_job, "worker_environment", lambda *_: {})
     monkeypatch.setattr(slurm_job.signal, "signal", lambda *_: None)
-    job = {"run": spec.dump(spec.load(write_spec(tmp_path)).runs[0]), "runs_dir": str(tmp_path)}
+    run = spec.load(write_spec(tmp_path)).runs[0]
+    job = {"label": label_of(run), "run": spec.dump(run), "runs_dir": str(tmp_path)}
     assert slurm_job.train(slurm_job.Work(jobs=[job, job], cores=1)) == ["failed"]
     assert capsys.readouterr().err.endswith("used this process up; the same line submits it\n")

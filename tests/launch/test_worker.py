@@ -11,13 +11,14 @@ from erlctl import spec
 from erlctl.events import Outcome
 from erlctl.launch.job import Job
 from erlctl.launch.worker import StopRequest, Worker
+from erlctl.runs.layout import label_of
 
 
 @pytest.fixture
 def jobs(make_spec, tmp_path):
     """Return jobs of two seeds that share a program."""
     runs = spec.load(make_spec(seeds=2)).runs
-    return [Job(run=spec.dump(run), runs_dir=str(tmp_path)) for run in runs]
+    return [Job(label=label_of(run), run=spec.dump(run), runs_dir=str(tmp_path)) for run in runs]
 
 
 def work(jobs, outcomes):
@@ -59,6 +60,21 @@ def test_a_program_that_failed_in_the_middle_is_closed_and_not_used_again(jobs, 
     assert (made, closed) == ([0, 1], [0])
     assert [end.outcome.status for end in ends] == ["failed", "complete"]
     capsys.readouterr()  # the traceback that went to stderr
+
+
+def test_a_file_or_a_spec_that_cannot_be_read_fails_its_run_alone(jobs, tmp_path, capsys):
+    broken = tmp_path / "mine.py"
+    broken.write_text("import a_package_of_another_machine\n")
+    unknown = jobs[0].run.replace("algorithm: dqn", "algorithm: of_another_machine")
+    _, _, ends = work([replace(jobs[0], files=[str(broken)]), replace(jobs[0], run=unknown),
+                       jobs[1]], [Outcome("complete", 9)])
+    assert [(end.run, end.outcome.status) for end in ends] == [
+        ("demo/dqn/seed-0", "failed"), ("demo/dqn/seed-0", "failed"),
+        ("demo/dqn/seed-1", "complete")]
+    assert f"{broken} cannot be loaded: ModuleNotFoundError" in ends[0].outcome.message
+    assert "a_package_of_another_machine" in ends[0].outcome.message
+    assert "'of_another_machine'" in ends[1].outcome.message
+    capsys.readouterr()
 
 
 def test_f18_a_run_above_its_memory_limit_fails_and_its_worker_says_that_it_is_spent(jobs):

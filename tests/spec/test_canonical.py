@@ -219,6 +219,22 @@ def test_what_is_compiled_in_parts_programs(specs, change):
     assert spec.program_key(run) != spec.program_key(other)
 
 
+@pytest.mark.parametrize("path", ["agent", "agent.collect_policy", "evaluation.policy"])
+def test_classes_of_one_name_in_two_packages_part_programs(specs, path):
+    (run,) = specs.add("").runs
+    *above, last = path.split(".")
+    holder = getattr(run, above[0]) if above else run
+    ours = getattr(holder, last)
+    cls = type(ours)
+    theirs = type(cls.__name__, (cls,), {
+        "__qualname__": cls.__qualname__, "registered_name": "of_another_package"})
+    other = dataclasses.replace(holder, **{last: theirs(**vars(ours))})
+    if above:
+        other = dataclasses.replace(run, **{above[0]: other})
+    assert repr(other) == repr(run)
+    assert spec.program_key(other) != spec.program_key(run)
+
+
 def test_numbers_that_an_algorithm_derives_part_programs_where_their_kind_differs(specs):
     """CVI's weight of the gap is 0 without a KL term: another program than with one."""
     cvi = "agent={algorithm: cvi, kl_coefficient: %s, entropy_coefficient: %s}"

@@ -9,6 +9,7 @@ import select
 import struct
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from typing import Any
@@ -180,7 +181,9 @@ class _Child:
         assert self.process.stdout is not None
         self.requests = self.process.stdin
         self.answers = self.process.stdout.fileno()
-        task = {"section": plain(section), "num_envs": len(part)}
+        # The kernel takes the end of the thread that starts a process for the end of the parent.
+        lasts = threading.current_thread() is threading.main_thread()
+        task = {"section": plain(section), "num_envs": len(part), "dies_with_parent": lasts}
         with contextlib.suppress(BrokenPipeError):  # noticed when its answer is read
             self.requests.write(json.dumps(task).encode() + b"\n")
             self.requests.flush()

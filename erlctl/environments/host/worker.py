@@ -1,6 +1,7 @@
 """A process that steps some of a run's environments: `python -m erlctl.environments.host.worker`.
 
-The first line on stdin is the environment section and the number of environments as JSON. Then:
+The first line on stdin is, as JSON, the environment section, the number of environments and whether
+this process is to end by signal when its parent does. Then:
 
     stdin    b"R" + uint32[n] seeds      begin episodes       stdout   b"O" + observations
              b"S" + actions[n]           step                          b"S" + the arrays of HostStep
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from typing import Any, BinaryIO
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from erlctl.environments.host.base import HostStep, VectorEnvironment
 from erlctl.environments.host.make import make_inline
+from erlctl.environments.host.orphans import signal_when_the_parent_dies
 from erlctl.environments.host.subprocess import HEADER
 from erlctl.errors import EnvironmentFault, ErlctlError
 from erlctl.options.wrappers import Wrappers
@@ -53,6 +56,8 @@ def main() -> None:
     """Serve one parent until it is gone."""
     requests, answers = _take_over_pipes()
     task = json.loads(requests.readline())
+    if task["dies_with_parent"]:
+        signal_when_the_parent_dies(signal.SIGKILL)
     wrappers = Wrappers(**task["section"].pop("wrappers"))
     section = EnvironmentSection(**task["section"], wrappers=wrappers)
     try:

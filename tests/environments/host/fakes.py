@@ -101,6 +101,7 @@ def _go_deaf(result):
 
 def _lock(result):
     """Wait for ever in compiled code that keeps Python's lock: no handler and no thread runs."""
+    print("locked", file=sys.stderr, flush=True)
     mutex = ctypes.create_string_buffer(64)
     lock = ctypes.PyDLL(None).pthread_mutex_lock
     lock(mutex)

@@ -1,5 +1,9 @@
 """Whatever an environment does wrong, the message names it, the copy, the step and the action."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -53,6 +57,28 @@ def test_a_process_that_dies_or_hangs_is_noticed(fault, message):
     environment.reset(np.arange(2))
     with pytest.raises(EnvironmentFault, match=message):
         play(environment, 3)
+    environment.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of it")
+def test_a_process_that_hangs_in_compiled_code_ends_with_its_parent(repository):
+    code = (
+        "import numpy as np; from tests.environments.host.vectors import play, vector; "
+        "environment = vector(num_envs=1, fault='lock', vectorise='subprocess', timeout=600); "
+        "environment.reset(np.arange(1)); play(environment, 3)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=repository, text=True,
+                          stderr=subprocess.PIPE) as parent:
+        assert any(line == "locked\n" for line in parent.stderr)
+        parent.kill()
+        parent.communicate(timeout=60)  # the end of stderr: the child held it as well
+
+
+def test_processes_outlive_the_thread_that_started_them():
+    with ThreadPoolExecutor(1) as pool:
+        environment = pool.submit(vector, vectorise="subprocess", timeout=20).result()
+    environment.reset(np.arange(2))
+    assert play(environment, 2)[-1].reward.tolist() == [2.0, 2.0]
     environment.close()
 
 
