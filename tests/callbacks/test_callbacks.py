@@ -194,17 +194,32 @@ def test_what_no_other_process_can_make_is_refused(given):
 def test_foreign_code_needs_a_word_and_ours_none():
     require_trust([Reference.parse("erlctl.callbacks:EarlyStopping")], [])
     require_trust([Reference.parse(NOTES)], ["tests"])
+    require_trust([Reference.of(EarlyStopping)], ["erlctl.callbacks.early_stopping"])
     with pytest.raises(ErlctlError, match=r"--trust tests\.callbacks\.ours"):
         require_trust([Reference.parse(NOTES)], ["test"])
     with pytest.raises(ErlctlError, match=r"--trust .*erlctl\.py"):
         require_trust([Reference.parse("erlctl.py:X")], ["erlctl"])
 
 
+@pytest.mark.parametrize("target", [
+    "erlctl.launch.process:os.system", "erlctl.callbacks:mlflow.importlib.import_module",
+    "erlctl.callbacks.reference:sys.exit",
+])
+def test_what_can_be_reached_through_ours_is_foreign_and_is_not_called(target):
+    reference = Reference.parse(f"{target},command=true")
+    with pytest.raises(ErlctlError, match=f"--trust {reference.module}"):
+        require_trust([reference], [])
+    with pytest.raises(ErlctlError, match="not a class of callbacks"):
+        make(reference)
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("tests.callbacks.ours:Nothing", "no attribute 'Nothing'"),
     ("tests.callbacks.nothing:X", "No module named"),
     ("tests.callbacks.ours:Fails,wrong=1", "unexpected keyword argument 'wrong'"),
-    ("tests.callbacks.ours:no_callback", "gives a object"),
+    ("tests.callbacks.ours:no_callback", "it is a function, not a class of callbacks"),
+    ("pathlib:Path.touch", "it is a function"), ("pathlib:Path", "it is a type"),
+    ("os:sep", "it is a str"),
     ("erlctl.callbacks:EarlyStopping,patience=0", "patience must be a whole number"),
     ("/nowhere/x.py:X", "No such file"),
 ])

@@ -105,7 +105,7 @@ def test_a_damaged_line_of_the_journal_is_named_and_nothing_is_changed(make, dam
     lines = journal.read_bytes().split(b"\n")[:-1]
     lines[line] = damage
     journal.write_bytes(damaged := b"\n".join([*lines, b""]))
-    with pytest.raises(DamagedError, match=rf"(?s)study\.log:{range(len(lines))[line] + 1}: .*copy"):
+    with pytest.raises(DamagedError, match=rf"(?s)study\.log:{lines.index(damage) + 1}: .*copy"):
         search.run()
     assert journal.read_bytes() == damaged
     assert search.fake.calls == []
