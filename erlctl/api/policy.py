@@ -44,7 +44,8 @@ class Policy:
         step: Environment steps of the checkpoint; a planner's iterations.
         observation_shape: Shape of one observation.
         observation_dtype: NumPy's type of it.
-        num_actions: How many discrete actions there are; 0: they are continuous.
+        num_actions: How many discrete actions there are, else 0.
+        factors: Number of values of each factor of a multi-discrete action, else ().
         action_low, action_high: Bounds of a continuous action, None for discrete ones.
     """
 
@@ -55,7 +56,7 @@ class Policy:
         self.spec, self.step = run, step
         self.observation_shape = spaces.observation.shape
         self.observation_dtype = np.dtype(spaces.observation.dtype)
-        self.num_actions = spaces.action.num_actions
+        self.num_actions, self.factors = spaces.action.num_actions, spaces.action.factors
         self.action_low, self.action_high = bounds
         self._acts = acts
 
@@ -70,7 +71,8 @@ class Policy:
                 at the checkpoint's step, a draw of the behaviour policy.
 
         Returns:
-            Discrete: an int, or int32 [B]. Continuous: float32 in the environment's units, of the
+            Discrete: an int, or int32 [B]. Multi-discrete, of M factors: int32 [M], or [B, M].
+            Continuous: float32 in the environment's units, of the
             action's shape, or [B, ...].
 
         Raises:
@@ -83,7 +85,9 @@ class Policy:
         return int(action[0]) if self.num_actions else action[0]
 
     def __repr__(self) -> str:
-        acts = f"{self.num_actions} actions" if self.num_actions else "continuous actions"
+        acts = (f"{self.num_actions} actions" if self.num_actions
+                else f"actions of {list(self.factors)} values" if self.factors
+                else "continuous actions")
         return (f"<policy of {self.spec.agent.registered_name} in {self.spec.environment.id} "
                 f"at step {self.step}: {self.observation_dtype} {list(self.observation_shape)} "
                 f"-> {acts}>")
@@ -151,15 +155,21 @@ def load_policy(
 def _of_a_network(run: RunSpec, program: Any, step: int, seed: int) -> Policy:
     agent = program.agent
     observation, action = agent.time_step_spec.observation, agent.action_spec
-    is_discrete = action.dtype.is_integer
-    count = int(action.maximum) + 1 if is_discrete else 0
     spaces = Spaces(
         observation=Space(tuple(observation.shape), observation.dtype.name),
-        action=Space(tuple(action.shape), action.dtype.name, count), time_limit=None)
+        action=_action_space(action), time_limit=None)
     return Policy(
         run, step, spaces,
         {True: _act(program.policy("greedy", seed)), False: _act(program.policy("collect", seed))},
-        (None, None) if is_discrete else (np.array(action.minimum), np.array(action.maximum)))
+        (np.array(action.minimum), np.array(action.maximum))
+        if spaces.action_kind == "continuous" else (None, None))
+
+
+def _action_space(action: Any) -> Space:
+    if not action.dtype.is_integer:
+        return Space(tuple(action.shape), action.dtype.name)
+    sizes = (np.broadcast_to(action.maximum, action.shape) + 1).tolist()
+    return Space.multi_discrete(*sizes) if action.shape.rank else Space.discrete(count=sizes)
 
 
 def _of_a_planner(run: RunSpec, program: Any, step: int, seed: int) -> Policy:

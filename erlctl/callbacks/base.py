@@ -42,18 +42,21 @@ class Callback:
 
     name = ""
 
-    def on_start(self, run: RunInfo, step: int) -> None:
-        """Training begins at `step`, which is not 0 after a resume."""
+    def on_start(self, run: RunInfo, step: int) -> str | None:
+        """Training begins at `step`, not 0 after a resume; return why to stop there, or None."""
 
     def on_evaluation(self, run: RunInfo, event: Evaluated) -> str | None:
         """An evaluation was made; return why the run is to stop, or None to go on.
 
         A run that a callback stops writes a checkpoint and is complete: the same line again skips
-        it. More `training.steps` go on from there.
+        it. More `training.steps` go on from there, as far as callbacks let them.
         """
 
     def on_checkpoint(self, run: RunInfo, event: Saved) -> str | None:
         """A full checkpoint was published; return why the run is to stop, or None to go on."""
 
     def on_end(self, run: RunInfo, outcome: Outcome) -> None:
-        """The run has ended, well or not; its files are as they will stay."""
+        """The run has ended, well or not; its files are as they will stay.
+
+        Not called where `on_start` raised or was not reached.
+        """

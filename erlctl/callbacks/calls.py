@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from erlctl.callbacks.base import Callback, RunInfo
 from erlctl.errors import sentence
@@ -30,7 +29,7 @@ class Calls:
 
     def __init__(self, callbacks: Sequence[Callback], run: RunInfo) -> None:
         self._callbacks, self._run = callbacks, run
-        self._has_begun = False
+        self._begun: list[Callback] = []  # those whose `on_start` went well
         self.stop: StopReason | None = None
 
     def on_event(self, event: Event) -> None:
@@ -41,34 +40,38 @@ class Calls:
         """
         match event:
             case Started(step=step):
-                self._has_begun = True
-                self._each(lambda callback: callback.on_start(self._run, step))
+                for callback in self._callbacks:
+                    self._call(callback, callback.on_start, step)
+                    self._begun.append(callback)
             case Evaluated():
-                self._each(lambda callback: callback.on_evaluation(self._run, event))
+                for callback in self._begun:
+                    self._call(callback, callback.on_evaluation, event)
             case Saved():
-                self._each(lambda callback: callback.on_checkpoint(self._run, event))
+                for callback in self._begun:
+                    self._call(callback, callback.on_checkpoint, event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Tell how the run ended; return that, or the failure of a callback.
+        """Tell every callback that began how the run ended; return that, or a callback's failure.
 
         The run directory is final by then: what a callback spoils here is its own, so run.json
-        keeps its status, and the batch and log.txt tell of the failure.
+        keeps its status, log.txt tells of every failure, and the batch of the first, unless the
+        run has gone wrong itself.
         """
-        if not self._has_begun:
-            return outcome
-        try:
-            self._each(lambda callback: callback.on_end(self._run, outcome))
-        except CallbackError as error:
-            write_log(self._run.paths.log, traceback.format_exc())
-            return replace(outcome, status="failed", message=sentence(error), stop=None)
-        return outcome
-
-    def _each(self, call: Callable[[Callback], Any]) -> None:
-        for callback in self._callbacks:
+        failures = list[str]()
+        for callback in self._begun:
             try:
-                why = call(callback)
-            except (Exception, SystemExit) as error:  # whatever it does wrong
-                raise CallbackError(f"callback {callback.name} raised {sentence(error)}") from error
-            if why and self.stop is None:
-                self.stop = StopReason("callback", message=f"stopped early: {why} "
-                                                           f"({callback.name})")
+                self._call(callback, callback.on_end, outcome)
+            except CallbackError as error:
+                write_log(self._run.paths.log, traceback.format_exc())
+                failures.append(sentence(error))
+        if not failures or outcome.status not in ("complete", "interrupted"):
+            return outcome
+        return replace(outcome, status="failed", message=failures[0], stop=None)
+
+    def _call(self, callback: Callback, method: Callable[..., str | None], what: object) -> None:
+        try:
+            why = method(self._run, what)
+        except (Exception, SystemExit) as error:  # whatever it does wrong
+            raise CallbackError(f"callback {callback.name} raised {sentence(error)}") from error
+        if why and self.stop is None:
+            self.stop = StopReason("callback", message=f"stopped early: {why} ({callback.name})")

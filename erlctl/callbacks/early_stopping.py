@@ -12,7 +12,8 @@ from erlctl.events import Evaluated
 class EarlyStopping(Callback):
     """Stops when the mean evaluation return has not risen for some evaluations, or is high enough.
 
-    A resumed run decides as an uninterrupted one: it counts the evaluations on the disk.
+    A resumed run decides as an uninterrupted one: it looks at the evaluations on the disk. One that
+    was to stop at the last of them stops where it is, and so does a longer one.
 
     Args:
         patience: Evaluations without a better mean return before the stop; None never stops so.
@@ -42,34 +43,36 @@ class EarlyStopping(Callback):
         self._threshold, self._min_steps = threshold, min_steps
         self._best, self._waited = -math.inf, 0
 
-    def on_start(self, run: RunInfo, step: int) -> None:
-        """Count the evaluations of earlier attempts."""
+    def on_start(self, run: RunInfo, step: int) -> str | None:
+        """Look at the evaluations of earlier attempts; return why the last of them stops."""
         from erlctl.runs.summary import evaluation_means  # NumPy: not for the command's help
 
         self._best, self._waited = -math.inf, 0
+        why = None
         steps, returns, _ = evaluation_means(run.paths)
         for at, value in zip(steps, returns, strict=True):
             if at <= step:
-                self._count(float(value))
+                why = self._decide(int(at), float(value))
+        return why
 
     def on_evaluation(self, run: RunInfo, event: Evaluated) -> str | None:
         """Return why to stop."""
         del run
-        self._count(event.return_mean)
-        if event.step < self._min_steps:
-            return None
-        if self._threshold is not None and event.return_mean >= self._threshold:
-            return f"evaluation return {event.return_mean:g} has reached {self._threshold:g}"
-        if self._patience is not None and self._waited >= self._patience:
-            return (f"no evaluation return above {self._best + self._min_delta:g} "
-                    f"in {self._waited} evaluations")
-        return None
+        return self._decide(event.step, event.return_mean)
 
-    def _count(self, value: float) -> None:
+    def _decide(self, step: int, value: float) -> str | None:
         if value > self._best + self._min_delta:
             self._best, self._waited = value, 0
         else:
             self._waited += 1
+        if step < self._min_steps:
+            return None
+        if self._threshold is not None and value >= self._threshold:
+            return f"evaluation return {value:g} has reached {self._threshold:g}"
+        if self._patience is not None and self._waited >= self._patience:
+            return (f"no evaluation return above {self._best + self._min_delta:g} "
+                    f"in {self._waited} evaluations")
+        return None
 
 
 def _is_number(value: object) -> bool:

@@ -44,8 +44,7 @@ class Mlflow(Tracker):
         self._run = run
         self._client = client = mlflow.MlflowClient(self._uri)
         name = self._experiment or run.spec.name
-        found = client.get_experiment_by_name(name)
-        experiment = found.experiment_id if found else client.create_experiment(name)
+        experiment = _experiment_id(client, name)
         earlier = client.search_runs([experiment], f"tags.`{_TAG}` = '{run_id}'", max_results=1)
         if earlier:
             self._run_id = earlier[0].info.run_id
@@ -68,3 +67,17 @@ class Mlflow(Tracker):
             for path in (self._run.paths.spec, self._run.paths.run_json):
                 self._client.log_artifact(self._run_id, str(path))
         self._client.set_terminated(self._run_id, _STATUS.get(outcome.status, "FAILED"))
+
+
+def _experiment_id(client: Any, name: str) -> str:
+    """Return the id of MLflow's experiment of that name, which is made if need be."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except Exception:
+            # Perhaps another worker has made it in between.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)

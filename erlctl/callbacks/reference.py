@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from erlctl import callbacks
 from erlctl.callbacks.base import Callback
 from erlctl.errors import DomainError, ErlctlError
 from erlctl.experiment.trust import is_trusted_module
 from erlctl.registry import is_file, load_file
 from erlctl.spec.nodes import resolve
 
+_OURS = {f"erlctl.callbacks:{name}" for name in callbacks.__all__}
 FORM = "module:object or file.py:object, with arguments as in module:object,key=value"
 
 
@@ -25,7 +27,7 @@ class Reference:
     """A callback that can be made anywhere.
 
     Attributes:
-        target: `module:object` or `/path/file.py:object`; calling the object gives the callback.
+        target: `module:object` or `/path/file.py:object`, a subclass of `Callback`.
         options: Its keyword arguments, JSON values.
     """
 
@@ -66,8 +68,8 @@ class Reference:
         """Return the callback that a Python call gives.
 
         Args:
-            given: A text as for `parse`, a class or function of a module, or a `functools.partial`
-                of one with keyword arguments.
+            given: A text as for `parse`, a class of a module, or a `functools.partial` of one with
+                keyword arguments.
 
         Raises:
             DomainError: It cannot be made in another process.
@@ -91,13 +93,13 @@ class Reference:
 
 
 def require_trust(references: Iterable[Reference], trusted: Iterable[str]) -> None:
-    """Refuse callbacks of modules and files that nobody vouches for; ours need no word.
+    """Refuse callbacks of modules and files that nobody vouches for; those we ship need no word.
 
     Raises:
         ErlctlError: Names them and the options that allow them.
     """
-    allowed = {"erlctl", *trusted, *(str(Path(name).resolve()) for name in trusted)}
-    names = sorted({each.module for each in references if not (
+    allowed = {*trusted, *(str(Path(name).resolve()) for name in trusted)}
+    names = sorted({each.module for each in references if each.target not in _OURS and not (
         each.module in allowed if each.is_file else is_trusted_module(each.module, allowed))})
     if names:
         raise ErlctlError(
@@ -109,12 +111,15 @@ def make(reference: Reference) -> Callback:
     """Return a callback of its own; imports its module.
 
     Raises:
-        ErlctlError: There is no such object, it raises, or what it gives is no `Callback`.
+        ErlctlError: There is no such object, it is no `Callback`, or it raises.
     """
     try:
         factory: Any = _module(reference)
         for part in reference.target.rpartition(":")[2].split("."):
             factory = getattr(factory, part)
+        if not (isinstance(factory, type) and issubclass(factory, Callback)):
+            raise ErlctlError(f"it is a {type(factory).__qualname__}, not a class of callbacks",
+                              fix="derive its class from erlctl.callbacks.Callback")
         made = factory(**reference.options)
     except ErlctlError as error:
         raise ErlctlError(f"callback {reference}: {error}") from error
@@ -123,9 +128,6 @@ def make(reference: Reference) -> Callback:
             f"callback {reference}: {type(error).__name__}: {error}",
             fix=f"expected {FORM}; modules are found where Python finds them and in this folder",
         ) from error
-    if not isinstance(made, Callback):
-        raise ErlctlError(f"callback {reference} gives a {type(made).__qualname__}",
-                          fix="derive its class from erlctl.callbacks.Callback")
     made.name = str(reference)
     return made
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +15,8 @@ from erlctl import spec
 from erlctl.cli import options, trust
 from erlctl.cli.specs import load
 from erlctl.errors import ErlctlError, Problem, SpecError
-from erlctl.launch import plan, submit
-from erlctl.launch.launcher import Batch, Launcher, make
+from erlctl.launch import submit
+from erlctl.launch.launcher import Launcher, make
 from erlctl.launch.results import BatchResult
 from erlctl.runs import lock, preflight
 from erlctl.runs.provenance import command_line
@@ -79,15 +80,12 @@ def tune(
     _require_optuna()
     chosen = make(launcher, launcher_options, launcher_config)
     trust.require((run.environment for run in experiment.runs), trusted)
-    jobs = jobs or chosen.capacity(cores, device)
-    settings: dict[str, Any] = {
-        "runs_dir": runs_dir, "jobs": jobs, "cores": cores, "device": device,
-        "max_seconds": max_seconds, "max_memory": max_memory, "trusted": trusted,
-        "command": command_line(), "started": started,
-    }
+    wishes = submit.Wishes(
+        runs_dir=runs_dir, jobs=jobs or chosen.capacity(cores, device), cores=cores, device=device,
+        max_seconds=max_seconds, max_memory=max_memory, trusted=trusted, started=started)
     preflight.make_folder(runs_dir / experiment.name)
     with lock.hold(runs_dir / experiment.name / ".tune.lock"):
-        code, studies = _search(experiment, chosen, settings)
+        code, studies = _search(experiment, chosen, wishes)
     _report(studies, code, fmt)
     click.get_current_context().exit(code)
 
@@ -100,7 +98,7 @@ def _require_optuna() -> None:
 
 
 def _search(
-    experiment: spec.Experiment, launcher: Launcher, settings: dict[str, Any]
+    experiment: spec.Experiment, launcher: Launcher, wishes: submit.Wishes
 ) -> tuple[int, Sequence[Study]]:
     import optuna
 
@@ -108,22 +106,22 @@ def _search(
     from erlctl.tuning.study import Study, branches, open_journal
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    runs_dir: Path = settings["runs_dir"]
-    storage = open_journal(runs_dir / experiment.name)
-    studies = [Study(branch, storage, runs_dir) for branch in branches(experiment)]
+    storage = open_journal(wishes.runs_dir / experiment.name)
+    studies = [Study(branch, storage, wishes.runs_dir) for branch in branches(experiment)]
     for study in studies:
         if study.wanted < study.branch.section.trials:
             options.info(f"{study.branch.variant}: the grid has {study.wanted} points")
 
     def train(runs: Sequence[spec.RunSpec]) -> BatchResult:
-        plan.prepare(runs, runs_dir=runs_dir, say=options.info)
-        planned = plan.plan_runs(runs, runs_dir=runs_dir)
-        batch = Batch(plan=planned, **settings)
+        trials = dataclasses.replace(experiment, runs=tuple(runs), search=None, tuned={})
+        batch = submit.prepare(
+            [trials], wishes, launcher, command=command_line(), say=options.info)
         return submit.launch(launcher, batch, options.make_display())
 
     runs_of_a_round = sum(len(study.branch.seeds) for study in studies)
-    at_once = max(1, -(-settings["jobs"] // runs_of_a_round))
-    return engine.search(studies, runs_dir, train, at_once=at_once, say=options.info), studies
+    at_once = -(-(wishes.jobs or 1) // runs_of_a_round)
+    return engine.search(
+        studies, wishes.runs_dir, train, at_once=at_once, say=options.info), studies
 
 
 def _report(studies: Sequence[Study], code: int, fmt: str) -> None:

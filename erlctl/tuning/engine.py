@@ -7,7 +7,7 @@ and whatever is killed goes on from the journal and the run directories.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from erlctl import spec
 from erlctl.analysis.load import load_run
 from erlctl.analysis.scores import Scoring, score
 from erlctl.analysis.statistics import STATISTICS
-from erlctl.events import RunResult
+from erlctl.events import RunResult, StopReason
 from erlctl.launch.results import BatchResult, exit_code
 from erlctl.runs.layout import RunPaths, label_of
 from erlctl.tuning.study import Study, is_valid, statistics_of
@@ -39,11 +39,12 @@ def search(
         say: Takes sentences for people.
 
     Returns:
-        0 when all trials have ended; that of the signal or budget that ended it; else that of the
-        runs that failed: their trials are open, and searching again resumes them.
+        0 when all trials have ended; that of the signal or budget that kept some from it; else that
+        of the runs that failed: their trials are open, and searching again resumes them.
     """
     failed: dict[tuple[str, int], list[RunResult]] = {}
-    while True:
+    ended_by: StopReason | None = None
+    while ended_by is None:
         asked = [(study, trial) for study in studies
                  for trial in _next_trials(study, at_once, failed)]
         if not asked:
@@ -56,18 +57,26 @@ def search(
             own = [results[label_of(run)] for run in group]
             if not _told(study, trial, group, own, runs_dir):
                 failed[_key(study, trial)] = own
-        if batch.ended_by is not None:
-            return batch.exit_code
+        ended_by = batch.ended_by
         say(statistics_of(studies))
-    return exit_code([result.status for own in failed.values() for result in own])
+    statuses = [result.status for own in failed.values() for result in own]
+    if any(_wants_more(study, failed) for study in studies):
+        statuses.append("pending")
+    return exit_code(statuses, ended_by)
 
 
 def _key(study: Study, trial: Trial) -> tuple[str, int]:
     return study.branch.study_name, trial.number
 
 
+def _wants_more(study: Study, failed: Container[tuple[str, int]]) -> bool:
+    """Return whether a study has trials to begin or to go on with."""
+    return len(study.trials) < study.wanted or any(
+        _key(study, trial) not in failed for trial in study.open_trials())
+
+
 def _next_trials(
-    study: Study, at_once: int, failed: dict[tuple[str, int], list[RunResult]]
+    study: Study, at_once: int, failed: Container[tuple[str, int]]
 ) -> list[Trial]:
     """Return the trials to train now: those begun first, then new ones as far as there is room."""
     begun = [trial for trial in study.open_trials()

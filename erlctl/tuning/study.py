@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from erlctl import spec
-from erlctl.errors import SpecChangedError, SpecError
+from erlctl.errors import DamagedError, SpecChangedError, SpecError
 from erlctl.runs import tuning_file
 from erlctl.spec import canonical, search
 from erlctl.spec.schema import SearchSection
@@ -27,10 +28,17 @@ _STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned",
 
 
 def open_journal(folder: Path) -> optuna.storages.BaseStorage:
-    """Return the storage of an experiment's studies; the caller holds the experiment's lock."""
+    """Return the storage of an experiment's studies; the caller holds the experiment's lock.
+
+    Raises:
+        DamagedError: A line of the journal is no record.
+    """
     path = folder / JOURNAL
+    # Optuna's lock outlives a killed process and would be waited for; ours says nobody is there.
+    path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
     if path.exists():
         _mend_end(path)
+        _check(path)
     return optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(path)))
 
@@ -42,6 +50,18 @@ def _mend_end(path: Path) -> None:
     if whole < len(data):
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def _check(path: Path) -> None:
+    """Refuse a damaged journal: Optuna raises anything, or passes over the last line until more."""
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            json.loads(line)["op_code"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise DamagedError(
+                f"{path}:{number}: expected a record of Optuna's, got {line[:60]!r}",
+                fix=f"restore the file from a copy, or move {path.parent} away and search anew",
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,15 @@ training: {steps: 60, learning_starts: 30, batch_size: 8, replay_capacity: 100, 
 evaluation: {every: 60, episodes: 1}
 logging: {tensorboard: false}
 """,
+    "factorial": """
+name: factorial
+environment: {id: Reacher, kwargs: {num_joints: 3, time_limit: 20}}
+agent: {algorithm: factorial_dpp}
+network: {type: mlp, hidden: [8]}
+training: {steps: 60, learning_starts: 30, batch_size: 8, replay_capacity: 100, compile: graph}
+evaluation: {every: 60, episodes: 1}
+logging: {tensorboard: false}
+""",
     "host": """
 name: host
 environment:
@@ -151,6 +160,20 @@ def test_continuous_actions_are_in_the_environments_units(others):
     assert np.abs(drawn).max() > 1.0  # not in [-1, 1]
     assert (drawn != greedy).any()
     assert (policy.action_low, policy.action_high) == ([-2.0], [2.0])
+
+
+def test_actions_of_several_factors_have_a_number_for_each(others):
+    policy = erlctl.load_policy(others["factorial"], "latest")
+    observations = np.random.default_rng(0).normal(size=(50, *policy.observation_shape))
+    one, many = policy(observations[0]), policy(observations)
+    assert (one.shape, one.dtype) == ((3,), np.int32)
+    assert (many.shape, many.dtype) == ((50, 3), np.int32)
+    assert many[0].tolist() == one.tolist()
+    drawn = policy(observations, deterministic=False)
+    assert set(drawn.flat) <= set(range(policy.factors[0]))
+    assert (drawn != many).any()
+    assert (policy.num_actions, policy.action_low) == (0, None)
+    assert f"actions of {list(policy.factors)} values" in repr(policy)
 
 
 def test_a_host_policy_takes_stacked_frames_and_normalises_as_in_training(others):

@@ -35,7 +35,7 @@ class Notes(Callback):
 class Fails(Callback):
     """Raises at one of the calls."""
 
-    def __init__(self, at="evaluation"):
+    def __init__(self, at="evaluation", unused=0):
         self.at = at
 
     def _raise(self, at):
@@ -55,5 +55,15 @@ class Fails(Callback):
         self._raise("end")
 
 
+class NeverBegins(Callback):
+    """Begins nothing, so that it has nothing to end."""
+
+    def on_start(self, run, step):
+        raise ConnectionError("no network")
+
+    def on_end(self, run, outcome):
+        raise AssertionError("told of the end")
+
+
 def no_callback():
-    return object()
+    raise AssertionError("was called")

@@ -66,10 +66,45 @@ def test_a_callback_that_raises_at_the_end_fails_the_batch_and_not_the_data(watc
     assert "in _raise" in watched.paths.log.read_text()
 
 
+def test_what_a_callback_raises_at_the_end_does_not_hide_why_the_run_failed(watched):
+    first, last = f"{FAILS},at=evaluation", f"{FAILS},at=end"
+    outcome = watched.train(first, last).outcome
+    assert outcome.status == "failed"
+    assert "raised ZeroDivisionError: in evaluation" in outcome.message
+    assert f"callback {last} raised ZeroDivisionError: in end" in watched.paths.log.read_text()
+
+
+def test_who_began_is_told_the_end_whatever_the_others_do(watched, tmp_path):
+    notes = f"{NOTES},path={tmp_path / 'notes'}"
+    outcome = watched.train(f"{FAILS},at=end", notes, f"{FAILS},at=end,unused=1", steps=50).outcome
+    assert outcome.status == "failed"
+    assert f"callback {FAILS},at=end raised" in outcome.message  # the first
+    assert calls(tmp_path / "notes")[-1] == ["end", "complete", "complete"]
+    assert f"{FAILS},at=end,unused=1 raised" in watched.paths.log.read_text()
+
+
+def test_who_did_not_begin_is_not_told_the_end(watched, tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    outcome = watched.train(f"{NOTES},path={before}", "tests.callbacks.ours:NeverBegins",
+                            f"{NOTES},path={after}").outcome
+    assert "raised ConnectionError: no network" in outcome.message
+    assert [what for what, *_ in calls(before)] == ["start", "end"]
+    assert not after.exists()
+    assert "told of the end" not in watched.paths.log.read_text()
+
+
 def test_early_stopping_stops_a_run(watched):
     name = "erlctl.callbacks:EarlyStopping,patience=2,min_delta=1e6"
     outcome = watched.train(name).outcome
     assert (outcome.status, outcome.step) == ("complete", 150)  # the first is always better
+
+
+def test_a_run_that_was_killed_after_the_evaluation_that_stops_it_stops_when_resumed(watched):
+    name = "erlctl.callbacks:EarlyStopping,patience=2,min_delta=1e6"
+    watched.train(steps=150)  # as a process that died before it could write that it stops
+    outcome = watched.train(name).outcome
+    assert (outcome.status, outcome.step) == ("complete", 150)
+    assert "stopped early: no evaluation return above" in read_run_json(watched.paths)["reason"]
 
 
 def evaluated(step: int, value: float) -> Evaluated:
@@ -159,17 +194,32 @@ def test_what_no_other_process_can_make_is_refused(given):
 def test_foreign_code_needs_a_word_and_ours_none():
     require_trust([Reference.parse("erlctl.callbacks:EarlyStopping")], [])
     require_trust([Reference.parse(NOTES)], ["tests"])
+    require_trust([Reference.of(EarlyStopping)], ["erlctl.callbacks.early_stopping"])
     with pytest.raises(ErlctlError, match=r"--trust tests\.callbacks\.ours"):
         require_trust([Reference.parse(NOTES)], ["test"])
     with pytest.raises(ErlctlError, match=r"--trust .*erlctl\.py"):
         require_trust([Reference.parse("erlctl.py:X")], ["erlctl"])
 
 
+@pytest.mark.parametrize("target", [
+    "erlctl.launch.process:os.system", "erlctl.callbacks:mlflow.importlib.import_module",
+    "erlctl.callbacks.reference:sys.exit",
+])
+def test_what_can_be_reached_through_ours_is_foreign_and_is_not_called(target):
+    reference = Reference.parse(f"{target},command=true")
+    with pytest.raises(ErlctlError, match=f"--trust {reference.module}"):
+        require_trust([reference], [])
+    with pytest.raises(ErlctlError, match="not a class of callbacks"):
+        make(reference)
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("tests.callbacks.ours:Nothing", "no attribute 'Nothing'"),
     ("tests.callbacks.nothing:X", "No module named"),
     ("tests.callbacks.ours:Fails,wrong=1", "unexpected keyword argument 'wrong'"),
-    ("tests.callbacks.ours:no_callback", "gives a object"),
+    ("tests.callbacks.ours:no_callback", "it is a function, not a class of callbacks"),
+    ("pathlib:Path.touch", "it is a function"), ("pathlib:Path", "it is a type"),
+    ("os:sep", "it is a str"),
     ("erlctl.callbacks:EarlyStopping,patience=0", "patience must be a whole number"),
     ("/nowhere/x.py:X", "No such file"),
 ])

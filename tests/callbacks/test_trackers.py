@@ -118,6 +118,42 @@ def test_mlflow_is_told_of_a_failure(watched, tmp_path, monkeypatch):
     assert run.info.status == "FAILED"
 
 
+class FakeMlflow:
+    """A server on which another worker's experiment appears right after it was looked for."""
+
+    def __init__(self, made):
+        self._made, self.asked = made, 0
+        self.begun_in = ""
+
+    def get_experiment_by_name(self, name):
+        self.asked += 1
+        return SimpleNamespace(experiment_id="7") if self._made and self.asked > 1 else None
+
+    def create_experiment(self, name):
+        raise RuntimeError(f"RESOURCE_ALREADY_EXISTS: {name}")
+
+    def search_runs(self, experiments, *_, **__):
+        return []
+
+    def create_run(self, experiment, **_):
+        self.begun_in = experiment
+        return SimpleNamespace(info=SimpleNamespace(run_id="r"))
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_two_workers_may_begin_an_experiment_of_mlflows_at_once(monkeypatch, made):
+    fake = FakeMlflow(made)
+    module = SimpleNamespace(__spec__=SimpleNamespace(), MlflowClient=lambda uri: fake)
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+    run = SimpleNamespace(spec=SimpleNamespace(name="watched"), label="watched/dqn/seed-0")
+    if made:
+        Mlflow().begin(run, "id", {})
+        assert fake.begun_in == "7"
+    else:
+        with pytest.raises(RuntimeError, match="RESOURCE_ALREADY_EXISTS"):
+            Mlflow().begin(run, "id", {})
+
+
 @pytest.mark.parametrize(("tracker", "package"), [(Mlflow, "mlflow"), (Wandb, "wandb")])
 def test_without_the_package_the_command_is_named(monkeypatch, tracker, package):
     monkeypatch.setitem(sys.modules, package, None)

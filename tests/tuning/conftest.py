@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import optuna
 import pytest
 
 from erlctl import spec
-from erlctl.events import Outcome, RunResult, Status
+from erlctl.events import Outcome, RunResult, Status, StopReason
 from erlctl.launch.results import BatchResult
 from erlctl.runs.layout import RunPaths, label_of
 from erlctl.tuning import engine
@@ -51,6 +52,7 @@ class Fake:
     Attributes:
         calls: The runs of each call, as (label, steps).
         dies_at: Number of the call that ends the process, after its first run.
+        stops_at: Number of the call during which a signal comes, too late for its runs.
         status_of: How a run ends.
     """
 
@@ -58,6 +60,7 @@ class Fake:
         self.runs_dir = runs_dir
         self.calls: list[list[tuple[str, int]]] = []
         self.dies_at: int | None = None
+        self.stops_at: int | None = None
         self.status_of: Callable[[spec.RunSpec], Status] = lambda _: "complete"
 
     def __call__(self, runs: Sequence[spec.RunSpec]) -> BatchResult:
@@ -75,7 +78,9 @@ class Fake:
                 raise KeyboardInterrupt
             results.append(RunResult(label=label_of(run), root=str(paths.root),
                                      outcome=Outcome(status, steps), total_steps=steps))
-        return BatchResult(results=results)
+        is_last = self.stops_at == len(self.calls)
+        return BatchResult(
+            results=results, ended_by=StopReason("signal", signal.SIGINT) if is_last else None)
 
 
 class Search:

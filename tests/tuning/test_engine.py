@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from erlctl import spec
-from erlctl.errors import SpecChangedError
+from erlctl.errors import DamagedError, SpecChangedError
 from erlctl.tuning.best import best_spec
 from erlctl.tuning.study import open_journal
 from tests.tuning.conftest import SPACE, SPEC, goodness
@@ -84,6 +84,55 @@ def test_a_line_of_the_journal_that_was_not_finished_is_cut_off(make):
     assert more.run() == 0
     assert journal.read_bytes().startswith(whole)
     assert len(more.trials()) == 13
+
+
+def test_optunas_lock_of_a_killed_process_is_not_waited_for(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "found"
+    folder.mkdir(parents=True)
+    # As Optuna's is with a relative --runs-dir: its target, read from its own folder, is nowhere.
+    (folder / "study.log.lock").symlink_to("runs/found/study.log")
+    assert make().run() == 0
+    assert not (folder / "study.log.lock").is_symlink()
+
+
+@pytest.mark.parametrize("damage", [b'{"op_code":4,"work', b"\xff\x00", b"{}", b"[4]", b""])
+@pytest.mark.parametrize("line", [5, -1])
+def test_a_damaged_line_of_the_journal_is_named_and_nothing_is_changed(make, damage, line):
+    make().run()
+    search = make()
+    journal = search.runs_dir / "found" / "study.log"
+    lines = journal.read_bytes().split(b"\n")[:-1]
+    lines[line] = damage
+    journal.write_bytes(damaged := b"\n".join([*lines, b""]))
+    with pytest.raises(DamagedError, match=rf"(?s)study\.log:{lines.index(damage) + 1}: .*copy"):
+        search.run()
+    assert journal.read_bytes() == damaged
+    assert search.fake.calls == []
+
+
+@pytest.mark.parametrize(("stops_at", "code"), [(3, 130), (12, 0)])
+def test_a_signal_after_the_last_run_of_a_round_counts_while_trials_remain(make, stops_at, code):
+    search = make()
+    search.fake.stops_at = stops_at
+    assert search.run() == code
+    assert len(search.fake.calls) == stops_at
+    assert make().run() == 0
+    assert len(search.trials()) == 12
+
+
+def test_a_signal_ends_a_search_whose_trials_are_begun_and_not_ended(make):
+    search = make(SPEC + SPACE.replace(
+        "sampler: random", "sampler: random\n  pruner: successive_halving").replace("12", "1"))
+    search.fake.stops_at = 1  # at the first of its rungs
+    assert search.run() == 130
+
+
+def test_a_trial_that_failed_in_an_earlier_round_is_told_with_the_last(make):
+    search = make()
+    search.fake.status_of = lambda run: "failed" if run.variant == "trial-0001" else "complete"
+    search.fake.stops_at = 12
+    assert search.run() == 3
 
 
 def test_more_trials_extend_a_search_and_another_space_is_refused(make):
