@@ -25,6 +25,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO, NoReturn
@@ -115,6 +116,7 @@ class Worker:
             outcome = _failure(error)
         if self._compiled is not None:
             self._compiled.seal()
+            outcome = replace(outcome, message=self._compiled.explained(outcome.message))
         is_spent = outcome.stop is not None and outcome.stop.cause == "memory_limit"
         if is_spent or outcome.status not in ("complete", "skipped", "interrupted", "diverged"):
             self._programs.drop()

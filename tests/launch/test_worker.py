@@ -88,3 +88,19 @@ def test_f18_a_run_above_its_memory_limit_fails_and_its_worker_says_that_it_is_s
     assert [(end.outcome.status, end.is_spent) for end in ends] == [
         ("complete", False), ("failed", True)]
     assert "more than --max-memory 0.001" in ends[1].outcome.message
+
+
+def test_a_run_that_ends_at_the_folder_of_compiled_programs_says_what_helps(
+    jobs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ERLCTL_XLA_CACHE", str(tmp_path / "programs"))
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    full = f"{tmp_path}/programs/{{}}/x.tmp; No space left on device"
+
+    def execute(run, runs_dir, **kwargs):
+        del run, runs_dir, kwargs
+        (folder,) = (tmp_path / "programs").iterdir()
+        raise OSError(full.format(folder.name))
+
+    worker = Worker(execute, lambda run: None, lambda event: None, StopRequest())
+    assert worker.train(jobs[0]).outcome.message.endswith("make room, or ERLCTL_XLA_CACHE=off)")
