@@ -98,8 +98,8 @@ def probability_of_improvement(a: Floats, b: Floats) -> Floats:
         a: Scores, [..., n].
         b: Scores, [..., m], same leading axes.
     """
-    difference = a[..., :, None] - b[..., None, :]
-    return np.mean((difference > 0) + 0.5 * (difference == 0), axis=(-2, -1))
+    x, y = a[..., :, None], b[..., None, :]  # compared, not subtracted: inf - inf is nan, no tie
+    return np.mean((x > y) + 0.5 * (x == y), axis=(-2, -1))
 
 
 def performance_profile(scores: Floats, thresholds: Floats) -> Floats:
