@@ -60,6 +60,21 @@ def test_a_threshold_belongs_to_steps(family):
     assert erlctl("compare", family, "--threshold", "3").code == 2
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-120, 1e250])
+@pytest.mark.filterwarnings("error")
+def test_scores_may_be_of_any_size(runs_dir, tmp_path, unit):
+    for variant, shift in (("dqn", 1.0), ("c51", 2.0), ("sac", 3.0)):
+        for environment in ("CartPole-v1", "Acrobot-v1"):
+            synthetic.write_group(runs_dir, variant, [unit * (shift + k / 10) for k in range(6)],
+                                  name=environment, environment=environment)
+    result = erlctl("compare", runs_dir, "--baseline", "dqn", "--difference", unit)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.count("sac is better than dqn") == 3
+    for kind in ("curves", "diagnostics", "aggregate", "improvement", "profile"):
+        result = erlctl("plot", runs_dir, "--kind", kind, "-o", tmp_path / "x.svg")
+        assert (result.code, result.err) == (0, ""), kind
+
+
 def test_runs_without_a_score_are_damaged_data(runs_dir):
     synthetic.write_run(runs_dir, status="failed", reason="boom")
     result = erlctl("compare", runs_dir)
