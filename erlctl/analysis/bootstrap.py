@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from erlctl.analysis.statistics import STATISTICS, Floats
+from erlctl.analysis.statistics import STATISTICS, Floats, in_powers_of_two
 
 SEED = 20_210_826  # any fixed number: results must not change from one call to the next
 RESAMPLES = 10_000
@@ -35,7 +35,7 @@ def studentised_mean(
         which happens with many ties.
     """
     num_runs = len(values)
-    centred = values - values.mean(axis=0)
+    centred, exponent = in_powers_of_two(values - values.mean(axis=0), axis=0)
     weights = _resampled_weights("mean", num_runs, resamples)
     in_order = np.sort(centred, axis=0)
     deviation = weights @ in_order
@@ -49,7 +49,8 @@ def studentised_mean(
     # No interpolation between order statistics: it would mix infinities.
     low_t, high_t = t[int(np.floor(tail))], t[int(np.ceil(resamples - 1 - tail))]
     centre = values.mean(axis=0)
-    return centre - high_t * spread, centre - low_t * spread
+    return (centre - np.ldexp(high_t * spread, exponent),
+            centre - np.ldexp(low_t * spread, exponent))
 
 
 def bca(
@@ -131,7 +132,8 @@ def _bca_ends(
     z = ndtri(np.array([[(1 - confidence) / 2], [(1 + confidence) / 2]]))
     levels = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))  # [2, points]
     position = levels * (resamples - 1)
-    lower = np.floor(position).astype(int)
+    # An acceleration that is not finite gives nan for both ends, as in SciPy: nan is no index.
+    lower = np.floor(np.nan_to_num(position)).astype(int)
     ordered = np.sort(estimates, axis=0)
     points = np.arange(ordered.shape[1])
     first = ordered[lower, points]
@@ -142,10 +144,9 @@ def _bca_ends(
 
 def _acceleration(influences: Sequence[Floats]) -> Floats:
     """Skewness of the jackknife influences [runs, points] over all strata, divided by six."""
-    cubes = sum(np.sum(u**3, axis=0) / len(u) ** 3 for u in influences)
-    squares = np.asarray(sum(np.sum(u**2, axis=0) / len(u) ** 2 for u in influences))
-    safe = np.where(squares > 0, squares, 1.0)
-    return np.where(squares > 0, cubes / (6 * safe**1.5), 0.0)
+    u, _ = in_powers_of_two(np.concatenate([u / len(u) for u in influences]), axis=0)
+    squares = np.maximum(np.sum(u**2, axis=0), 0.25)  # smaller only where all influences are 0
+    return np.sum(u**3, axis=0) / (6 * squares**1.5)
 
 
 @functools.lru_cache(maxsize=64)

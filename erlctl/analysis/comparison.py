@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from erlctl.analysis import caveats, specs
 from erlctl.analysis.aggregate import Aggregate, aggregate
-from erlctl.analysis.data import EVALUATION, METRICS, RETURN, Metric, Run
+from erlctl.analysis.data import EVALUATION, METRICS, Run
 from erlctl.analysis.groups import Block as Block  # noqa: PLC0414 - of a comparison
 from erlctl.analysis.groups import make_group, make_pairs, rank_value
 from erlctl.analysis.load import Loaded
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.references import REFERENCES, Reference
 from erlctl.analysis.scores import STEPS, Score, Scoring, score
-from erlctl.errors import DamagedError, ErlctlError, UnknownNameError
+from erlctl.errors import DamagedError, DomainError, ErlctlError, UnknownNameError
 from erlctl.runs.layout import no_run
 
 EVERYTHING = "everything (forced)"
@@ -65,9 +66,13 @@ def compare(
     Raises:
         ErlctlError: Not one run was found.
         UnknownNameError: No variant is called like the baseline.
+        DomainError: The difference is not above 0.
     """
+    if difference is not None and not 0 < difference < math.inf:
+        raise DomainError("difference", difference, "greater than 0",
+                          fix="give the size of a difference; it has no direction")
     if not loaded.runs:
-        raise nothing_usable(loaded)
+        raise nothing_usable(loaded, scoring)
     runs = with_distinct_variants(loaded.runs)
     variants = sorted({run.variant for run in runs}, key=natural)
     if baseline is not None and baseline not in variants:
@@ -88,29 +93,47 @@ def compare(
         spec_differences=specs.differences(runs),
         warnings=tuple(caveats.caveats(blocks, force=force)),
         together=aggregate(
-            blocks, references if scoring.kind != STEPS else {}, column=scoring.metric.column,
+            blocks, references, column=STEPS if scoring.kind == STEPS else scoring.metric.column,
             better=scoring.better, baseline=baseline,
         ),
     )
 
 
-def nothing_usable(loaded: Loaded, metric: Metric = RETURN) -> ErlctlError:
-    """Return the error for paths that hold no usable run, with what was found instead."""
+def nothing_usable(loaded: Loaded, scoring: Scoring) -> ErlctlError:
+    """Return the error for paths that hold no usable run: exit 1, or 5 where data are hurt.
+
+    Every remedy that it names was tried: with it at least one run has a score.
+    """
     if not loaded.runs:
         return no_run(loaded.skipped)
-    other = METRICS["return_mean"]
-    has_training_returns = metric.table == EVALUATION and any(
-        run.curve(other)[0].size for run in loaded.runs)
-    # Nothing is damaged where a program that never evaluates has written all of it.
-    is_foreign = all(run.source != "erlctl" for run in loaded.runs)
-    kind = ErlctlError if has_training_returns and is_foreign else DamagedError
+    unfinished = replace(scoring, include_unfinished=True)
+    remedies = [
+        ("--include-unfinished uses unfinished runs as far as they came, --at STEP those that got "
+         "to a step", unfinished),
+        ("choose another --at STEP; the table says why not this one", replace(unfinished, at=None)),
+    ]
+    if scoring.metric.table == EVALUATION:
+        training = METRICS["return_mean"]
+        there = f"there are training returns, which --metric {training.name}"
+        remedies += [
+            (f"{there} compares", replace(scoring, metric=training)),
+            (f"{there} --include-unfinished compares", replace(unfinished, metric=training)),
+        ]
+    helps = (fix for fix, changed in remedies
+             if any(not score(run, changed).excluded for run in loaded.runs))
+    is_damaged = any(_is_damaged(run, scoring.metric.table) for run in loaded.runs)
     count = len(loaded.runs)
-    return kind(
+    return (DamagedError if is_damaged else ErlctlError)(
         f"none of the {count} runs has a score" if count > 1 else "the run has no score",
-        fix=f"there are training returns, which --metric {other.name} compares"
-        if has_training_returns else
-        "the reasons are in the table; --include-unfinished or --at STEP use unfinished runs",
+        fix=next(helps, "the reasons are in the table"),
     )
+
+
+def _is_damaged(run: Run, table: str) -> bool:
+    """Whether data of a run were lost: an unfinished one lacks what it has not written yet."""
+    is_lost = bool(run.table_problems(table)) or (
+        run.source == "erlctl" and not len(run.table(table).get("step", ())))
+    return "problem" in run.facts or (run.status == "complete" and is_lost)
 
 
 def block_key(run: Run, scoring: Scoring) -> tuple[str, str, int | None]:
@@ -144,7 +167,8 @@ def _block(
         members.setdefault(run.variant, []).append(score(run, scoring))
     groups = [make_group(variant, scores) for variant, scores in members.items()]
     sign = -1 if scoring.better < 0 else 1
-    groups.sort(key=lambda group: (group.num_used == 0, -sign * rank_value(group), group.variant))
+    groups.sort(key=lambda group: (group.num_used == 0, -sign * rank_value(group),
+                                   group.share_never, group.variant))
     environment, protocol, step = key
     pairs = make_pairs(groups, scoring, baseline, difference)
     return Block(environment, protocol, step, tuple(groups), pairs)

@@ -44,6 +44,11 @@ class Group:
         """How many runs have a score."""
         return sum(not score.excluded for score in self.scores)
 
+    @property
+    def share_never(self) -> float:
+        """The share of these runs that never reached the threshold."""
+        return float(np.isinf(self.values).mean()) if self.num_used else 0.0
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -28,7 +28,7 @@ import numpy as np
 
 from erlctl.analysis import bootstrap
 from erlctl.analysis.bootstrap import CONFIDENCE
-from erlctl.analysis.statistics import Floats
+from erlctl.analysis.statistics import Floats, standard_deviation
 
 MIN_RUNS_INTERVAL = 3
 MIN_RUNS_BOOTSTRAP = 5
@@ -146,6 +146,6 @@ def _student_t(values: Floats, confidence: float) -> tuple[Floats, Floats]:
     from scipy.special import stdtrit
 
     num_runs = len(values)
-    error = np.std(values, axis=0, ddof=1) / np.sqrt(num_runs)
+    error = standard_deviation(values.T) / np.sqrt(num_runs)
     half = stdtrit(num_runs - 1, 0.5 + confidence / 2) * error
     return values.mean(axis=0) - half, values.mean(axis=0) + half

@@ -42,7 +42,8 @@ def load(paths: Iterable[str | Path]) -> Loaded:
     found = layout.find_runs(paths)
     loaded = Loaded(runs=[load_run(paths) for paths in found.runs])
     for path, reason in found.skipped:
-        foreign = list(sources.discover(path)) if path.exists() and not path.is_symlink() else []
+        may_be_foreign = path.exists() and not path.is_symlink() and reason != layout.MOVED_ASIDE
+        foreign = list(sources.discover(path)) if may_be_foreign else []
         loaded.runs.extend(foreign)
         if not foreign:
             loaded.skipped.append((path, reason))

@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from erlctl.analysis.data import Run
 from erlctl.analysis.statistics import Floats
-from erlctl.errors import ErlctlError
+from erlctl.errors import ErlctlError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ REFERENCES: Mapping[str, Reference] = {
 }
 
 
-def parse(texts: Iterable[str]) -> dict[str, Reference]:
+def parse(texts: Iterable[str], runs: Iterable[Run]) -> dict[str, Reference]:
     """Return the shipped references with those of `--reference ENVIRONMENT=LOW,HIGH` in place.
 
     Raises:
         ErlctlError: A text has another form, or LOW equals HIGH.
+        UnknownNameError: No run is of that environment: the reference would do nothing.
     """
-    found = dict(REFERENCES)
+    found, environments = dict(REFERENCES), {run.environment for run in runs}
     for text in texts:
         environment, _, numbers = text.rpartition("=")
         try:
@@ -61,5 +63,7 @@ def parse(texts: Iterable[str]) -> dict[str, Reference]:
                 f"--reference {text}: expected ENVIRONMENT=LOW,HIGH with two different numbers",
                 fix="write for example --reference Pendulum-v1=-1230,-150",
             )
+        if environment not in environments:
+            raise UnknownNameError("environment in --reference", environment, environments)
         found[environment] = Reference(low, high, "given")
     return found

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 
 from erlctl.analysis.bootstrap import CONFIDENCE, SEED
 from erlctl.analysis.intervals import Interval, no_interval
-from erlctl.analysis.statistics import Floats, probability_of_improvement
+from erlctl.analysis.statistics import (
+    Floats,
+    in_powers_of_two,
+    probability_of_improvement,
+    standard_deviation,
+)
 
 MAX_EXACT_RUNS = 20  # all 184,756 divisions of 10 + 10 runs
 MAX_EXACT = 50_000  # or so many divisions of more, but unequal, runs
@@ -144,6 +149,7 @@ def _in_spreads(scores: Sequence[Floats]) -> tuple[Floats, list[int]]:
     pooled = np.concatenate(scores)
     if not np.isfinite(pooled).all():
         pooled = mid_ranks(pooled)
+    pooled, _ = in_powers_of_two(pooled, axis=0)
     spread = np.std(pooled)
     centred = pooled - np.mean(pooled)
     is_flat = spread <= 1e-12 * np.abs(pooled).max()
@@ -211,17 +217,20 @@ def further_seeds(
 
     Two-sided t-test, equal numbers, the spread seen so far:
     n = 2 s^2 (z_{1 - significance/2} + z_power)^2 / difference^2 + z_{1 - significance/2}^2 / 4
-    (Guenther 1981). None where it cannot be said (fewer than 2 runs, no difference asked for).
+    (Guenther 1981). None where it cannot be said (fewer than 2 runs, no difference asked for or
+    one too small to be ever seen).
     """
     from scipy.special import ndtri
 
     if min(a.size, b.size) < 2 or not abs(difference) > 0:
         return None
     degrees = a.size + b.size - 2
-    variance = ((a.size - 1) * np.var(a, ddof=1) + (b.size - 1) * np.var(b, ddof=1)) / degrees
+    # In units of the difference: the square of a tiny one would be 0.
+    x, y = (float(standard_deviation(scores)) / difference for scores in (a, b))
+    variance = ((a.size - 1) * x * x + (b.size - 1) * y * y) / degrees
     z_alpha, z_power = ndtri(1 - significance / 2), ndtri(power)
-    needed = 2 * variance * (z_alpha + z_power) ** 2 / difference**2 + z_alpha**2 / 4
-    return max(0, math.ceil(needed) - min(a.size, b.size))
+    needed = 2 * variance * (z_alpha + z_power) ** 2 + z_alpha**2 / 4
+    return max(0, math.ceil(needed) - min(a.size, b.size)) if math.isfinite(needed) else None
 
 
 @functools.lru_cache(maxsize=16)

@@ -45,7 +45,22 @@ def standard_deviation(scores: Floats) -> Floats:
     """Return the sample standard deviation (n - 1) over runs; nan below two runs."""
     if scores.shape[-1] < 2:
         return np.full(scores.shape[:-1], np.nan)
-    return np.std(scores, axis=-1, ddof=1)
+    in_units, exponent = in_powers_of_two(scores, axis=-1)
+    return np.ldexp(np.std(in_units, axis=-1, ddof=1), exponent)
+
+
+def in_powers_of_two(values: Floats, axis: int) -> tuple[Floats, NDArray[np.int32]]:
+    """Return `values` over the power of two that brings them into [-1, 1], and its exponent.
+
+    Their squares and cubes neither vanish nor overflow, and the division is exact: that of a power
+    of two, undone by `np.ldexp(result, exponent)`.
+
+    Args:
+        values: Finite.
+        axis: Along which values share an exponent; the exponents lack this axis.
+    """
+    _, exponent = np.frexp(np.max(np.abs(values), axis=axis))
+    return np.ldexp(values, -np.expand_dims(exponent, axis)), exponent
 
 
 def optimality_gap(scores: Floats, target: float = 1.0) -> Floats:
@@ -98,8 +113,8 @@ def probability_of_improvement(a: Floats, b: Floats) -> Floats:
         a: Scores, [..., n].
         b: Scores, [..., m], same leading axes.
     """
-    difference = a[..., :, None] - b[..., None, :]
-    return np.mean((difference > 0) + 0.5 * (difference == 0), axis=(-2, -1))
+    x, y = a[..., :, None], b[..., None, :]  # compared, not subtracted: inf - inf is nan, no tie
+    return np.mean((x > y) + 0.5 * (x == y), axis=(-2, -1))
 
 
 def performance_profile(scores: Floats, thresholds: Floats) -> Floats:

@@ -78,7 +78,8 @@ def compare(
 
     Raises:
         ErlctlError: There is no run, or none has a score.
-        UnknownNameError: There is no such metric or variant.
+        UnknownNameError: There is no such metric or variant, or no run of a referenced environment.
+        DomainError: The threshold is missing or too many, or the difference is not above 0.
     """
     if (score == STEPS) != (threshold is not None):
         raise DomainError("threshold", threshold, "given with score='steps' and only then")
@@ -87,9 +88,9 @@ def compare(
                       threshold=threshold, include_unfinished=include_unfinished)
     compared = comparing.compare(
         loaded, scoring, baseline=baseline, force=force,
-        references=reference_scores.parse(references), difference=difference)
+        references=reference_scores.parse(references, loaded.runs), difference=difference)
     if not compared.num_used:
-        raise comparing.nothing_usable(loaded, scoring.metric)
+        raise comparing.nothing_usable(loaded, scoring)
     return Compared(compared, render.Layout(by=by, spec_differences=spec_diff))
 
 

@@ -76,7 +76,7 @@ def compare(
         include_unfinished=include_unfinished,
     )
     comparison = compare_runs(loaded, scoring, baseline=baseline, force=force,
-                              references=reference_scores.parse(references),
+                              references=reference_scores.parse(references, loaded.runs),
                               difference=difference)
     is_terminal = sys.stdout.isatty()
     layout = render.Layout(
@@ -85,4 +85,4 @@ def compare(
     )
     click.echo(render.FORMATS[fmt](comparison, layout), nl=False)
     if not comparison.num_used:
-        raise nothing_usable(loaded, scoring.metric)
+        raise nothing_usable(loaded, scoring)

@@ -12,7 +12,7 @@ import click
 
 from erlctl import spec
 from erlctl.cli import options, trust
-from erlctl.errors import DamagedError, ErlctlError, SomeRunsFailedError
+from erlctl.errors import ErlctlError, SomeRunsFailedError
 
 _COLUMNS = ("run", "environment", "step", "policy", "seed", "episodes", "mean", "sd", "min", "max",
             "length_mean")
@@ -64,13 +64,13 @@ def eval_(
       erlctl eval runs/quickstart --env CartPole-v0
       erlctl eval runs/minatar --env-kwarg sticky_action_probability=0.25
     """
-    from erlctl.runs.layout import find_runs
+    from erlctl.runs.layout import find_runs, no_run
 
     found = find_runs(runs)
+    if not found.runs:
+        raise no_run(found.skipped)
     for path, reason in found.skipped:
         options.info(f"skipped {path}: {reason}")
-    if not found.runs:
-        raise DamagedError("no run directory found", fix="name a folder that `erlctl ls` shows")
     if video is not None and len(found.runs) != 1:
         raise click.UsageError(f"--video draws a single run, {len(found.runs)} were given")
     if video is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def _of_comparison(kind: str) -> Draw:
 
         comparison = compare(
             loaded, scoring, baseline=choices["baseline"], force=choices["force"],
-            references=references.parse(choices["references"]),
+            references=references.parse(choices["references"], loaded.runs),
         )
         if kind == "profile":
             return profile.profile(comparison, band=choices["band"], **look)
@@ -82,6 +82,11 @@ KINDS: Mapping[str, Draw] = {
     "profile": _of_comparison("profile"), "improvement": _of_comparison("improvement"),
     "sensitivity": _sensitivity, "diagnostics": _diagnostics,
     "search": _search,
+}
+_COMPARED = ("aggregate", "profile", "improvement")
+_ONLY_FOR: Mapping[str, Sequence[str]] = {  # options that the other kinds could only ignore
+    "baseline": ("improvement",), "field": ("sensitivity",), "reference": _COMPARED,
+    "force": _COMPARED, "at": (*_COMPARED, "sensitivity"), "last": (*_COMPARED, "sensitivity"),
 }
 
 
@@ -155,6 +160,8 @@ def plot(
 
     if terminal and (kind != "curves" or output is not None):
         raise click.UsageError("--terminal draws curves and writes no file")
+    _refuse_unused(kind, {**choices, "reference": choices["references"], "at": at,
+                          "last": last if last > 1 else None})
     target = output or Path(f"{kind}.png")
     check_name(target)
     found = options.load_runs(paths)
@@ -173,3 +180,10 @@ def plot(
     for path, reason in loaded.skipped:
         click.echo(f"{path}: {reason}; not drawn", err=True)
     click.echo(target)
+
+
+def _refuse_unused(kind: str, given: Mapping[str, Any]) -> None:
+    for option, kinds in _ONLY_FOR.items():
+        if given[option] not in (None, False, ()) and kind not in kinds:
+            raise click.UsageError(f"--{option} does nothing with --kind {kind}, "
+                                   f"only with --kind {', '.join(kinds)}")

@@ -51,7 +51,7 @@ def report(
     loaded = options.load_runs(paths)
     scoring = Scoring(metric=find_metric(metric, loaded.runs), at=at, last=last)
     comparison = compare(loaded, scoring, baseline=baseline, force=force,
-                         references=reference_scores.parse(references))
+                         references=reference_scores.parse(references, loaded.runs))
     names = sorted({run.experiment or run.source for run in loaded.runs})
     is_stdout = str(output) == "-"
     variants = sorted({group.variant for block in comparison.blocks for group in block.groups})

@@ -25,10 +25,10 @@ from erlctl.runs.lock import is_held
 STATUSES = ("pending", "running", "complete", "failed", "interrupted", "diverged")
 RUN_JSON_SCHEMA = 1
 TUNING_FILE = "tuning.json"  # of a variant's folder; see `runs.tuning_file`
-NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE = (
-    "no such file or directory", "nothing matches", "no run directory here"
+NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE, A_FILE, MOVED_ASIDE, A_LINK = NO_DAMAGE = (
+    "no such file or directory", "nothing matches", "no run directory here",
+    "a file, no run directory", "moved aside by --fresh", "symbolic link; name its target itself",
 )
-_A_LINK = "symbolic link; name its target itself"
 _MAX_LISTED = 5
 
 _SEED_FOLDER = re.compile(r"seed-(\d+)")
@@ -194,8 +194,7 @@ def no_run(skipped: Sequence[tuple[Path, str]]) -> ErlctlError:
     lines = [f"  {path}: {reason}" for path, reason in skipped[:_MAX_LISTED]]
     if len(skipped) > _MAX_LISTED:
         lines.append(f"  ... and {len(skipped) - _MAX_LISTED} more")
-    absent = (NOT_THERE, NOTHING_MATCHES, NO_RUN_HERE, _A_LINK)
-    kind = ErlctlError if all(reason in absent for _, reason in skipped) else DamagedError
+    kind = ErlctlError if all(reason in NO_DAMAGE for _, reason in skipped) else DamagedError
     return kind("\n".join(["no run found", *lines]),
                 fix="name a run, a variant, an experiment or a runs directory")
 
@@ -230,6 +229,9 @@ def _collect(
     try:
         with os.scandir(path) as entries:
             children = sorted(entries, key=lambda entry: natural(entry.name))
+    except NotADirectoryError:
+        found.skipped.append((path, A_FILE))
+        return True
     except OSError as error:
         found.skipped.append((path, error.strerror or str(error)))
         return True
@@ -247,11 +249,11 @@ def _collect_children(
         if entry.name.startswith("."):  # no name of a run: what launchers keep
             continue
         if _MOVED_ASIDE.fullmatch(entry.name):
-            found.skipped.append((child, "moved aside by --fresh"))
+            found.skipped.append((child, MOVED_ASIDE))
             has_any = True
         elif entry.is_symlink():
             if entry.is_dir():  # may point anywhere: only what was named by the user is followed
-                found.skipped.append((child, _A_LINK))
+                found.skipped.append((child, A_LINK))
                 has_any = True
         elif entry.is_dir():
             if _collect(child, levels - 1, runs, found):

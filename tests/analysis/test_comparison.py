@@ -194,6 +194,22 @@ def test_runs_that_never_reach_a_threshold_are_ranked_not_averaged(runs_dir):
     assert "permutation of ranks" in said(comparison)[0]
 
 
+def test_where_most_runs_never_reach_a_threshold_more_that_do_are_better(runs_dir):
+    synthetic.write_group(runs_dir, "a", [50.0] * 5)
+    synthetic.write_group(runs_dir, "b", [50.0] * 3 + [300.0] * 2)
+    comparison = compared(runs_dir, Scoring(kind="steps", threshold=200.0))
+    assert [group.variant for group in comparison.blocks[0].groups] == ["b", "a"]
+    (pair,) = comparison.blocks[0].pairs
+    assert pair.probability == pytest.approx((2 * 5 + 0.5 * 3 * 5) / 25)  # never and never: a tie
+
+
+def test_steps_of_several_environments_ask_for_no_reference_that_would_do_nothing(runs_dir):
+    for environment in ("One-v0", "Two-v0"):
+        synthetic.write_group(runs_dir, "a", LOW, name=environment, environment=environment)
+    together = compared(runs_dir, Scoring(kind="steps", threshold=50.0)).together
+    assert together.remarks == ("Only returns are normalised, so there is no aggregate score.",)
+
+
 def test_a_seed_that_occurs_twice_is_warned_of(runs_dir):
     synthetic.write_group(runs_dir / "one", "dqn", LOW)
     synthetic.write_group(runs_dir / "two", "dqn", LOW)
@@ -234,14 +250,14 @@ def test_an_environment_without_reference_scores_is_named(runs_dir):
     for environment in ("CartPole-v1", "Mine-v0"):
         synthetic.write_group(runs_dir, "dqn", LOW, name=environment, environment=environment)
     assert "Mine-v0" in compared(runs_dir).together.remarks[0]
-    given = compared(runs_dir, references=parse(["Mine-v0=0,100"]))
+    given = compared(runs_dir, references=parse(["Mine-v0=0,100"], load([runs_dir]).runs))
     assert given.together.references["Mine-v0"] == Reference(0.0, 100.0, "given")
 
 
 @pytest.mark.parametrize("text", ["", "x", "x=1", "x=1,1", "x=a,b", "=1,2", "x=1,2,3", "x=nan,1"])
 def test_a_wrong_reference_is_an_error_with_a_remedy(text):
     with pytest.raises(ErlctlError, match="LOW,HIGH"):
-        parse([text])
+        parse([text], [])
 
 
 def test_an_unknown_baseline_names_the_variants(runs_dir):

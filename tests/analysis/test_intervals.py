@@ -37,9 +37,11 @@ def test_student_t_covers_with_three_runs(data):
     assert np.mean((low <= truth) & (truth <= high)) > 0.85
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-120, 1e-290, 1e250])
 @pytest.mark.parametrize("name", ["mean", "iqm", "median"])
 @pytest.mark.parametrize("num_runs", [5, 10, 31])
-def test_bca_equals_scipys(name, num_runs):
+def test_bca_equals_scipys_in_every_unit(name, num_runs, unit):
+    """SciPy's own cubes vanish with tiny scores (it says nan), so it is asked about those of 1."""
     scores = np.random.default_rng(num_runs).gamma(2.0, size=num_runs)
     oracle = {
         "mean": np.mean, "median": np.median,
@@ -49,9 +51,34 @@ def test_bca_equals_scipys(name, num_runs):
         (scores,), oracle, n_resamples=50_000, method="BCa", batch=5000,
         random_state=np.random.default_rng(0),
     ).confidence_interval
-    low, high = bootstrap.bca(scores[:, None], name, resamples=50_000)
+    low, high = bootstrap.bca(unit * scores[:, None], name, resamples=50_000)
     tolerance = 0.06 * (expected.high - expected.low)  # both are random samples of resamples
-    np.testing.assert_allclose([low[0], high[0]], expected, atol=tolerance)
+    np.testing.assert_allclose([low[0] / unit, high[0] / unit], expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-400, 2.0**900])
+@pytest.mark.parametrize("num_runs", [3, 5, 10])
+def test_an_interval_scales_with_the_unit_of_the_scores(num_runs, unit):
+    scores = np.random.default_rng(num_runs).gamma(2.0, size=num_runs)
+    for name in ("mean", "iqm", "median"):
+        one, scaled = (intervals.run_interval(s, name) for s in (scores, unit * scores))
+        assert (scaled.method, scaled.why_not) == (one.method, one.why_not)
+        np.testing.assert_array_equal([scaled.low, scaled.high],
+                                      unit * np.array([one.low, one.high]))
+    strata = [scores, np.sqrt(scores)]
+    one, scaled = (intervals.aggregate_interval([k * s for s in strata], statistics.aggregate_mean)
+                   for k in (1.0, unit))
+    np.testing.assert_array_equal([scaled.low, scaled.high], unit * np.array([one.low, one.high]))
+
+
+def test_an_influence_that_is_not_finite_gives_no_ends_as_scipys_does():
+    values = np.append(np.random.default_rng(0).normal(size=9), np.inf)[:, None]
+    with np.errstate(invalid="ignore"):
+        with pytest.warns(scipy.stats.DegenerateDataWarning):
+            expected = scipy.stats.bootstrap((values[:, 0],), np.mean, method="BCa",
+                                             n_resamples=999, random_state=0)
+        found = bootstrap.bca(values, "mean", resamples=999)
+    assert np.isnan([*expected.confidence_interval, *found[0], *found[1]]).all()
 
 
 def test_stratified_bca_with_one_environment_is_plain_bca():

@@ -33,6 +33,23 @@ def test_any_level_and_globs_are_accepted(runs_dir, level):
     assert len(load([runs_dir / level]).runs) == 1
 
 
+def test_what_fresh_moved_aside_and_runs_too_deep_are_no_runs_of_another_program(runs_dir):
+    old, new, deep = (synthetic.write_run(runs_dir, seed=seed, **options) for seed, options in (
+        (0, {}), (1, {}), (0, {"name": "a/b/c/family"})))
+    for paths in (old, new, deep):
+        paths.monitor.write_text('#{"t_start": 1.0}\nr,l,t\n9.0,9,0.1\n')  # as we write it
+    aside = old.root.rename(old.root.with_name("seed-0.20260101T000000Z"))
+    lost = old.root.with_name("seed-2.20260101T000000Z-2")
+    lost.mkdir()
+    (lost / "monitor.csv").write_bytes(new.monitor.read_bytes())
+    loaded = load([runs_dir])
+    assert [(run.path, run.source) for run in loaded.runs] == [(new.root, "erlctl")]
+    assert dict(loaded.skipped) == {
+        aside: "moved aside by --fresh", lost: "moved aside by --fresh",
+        runs_dir / "a": "no run directory here"}
+    assert [run.path for run in load([aside]).runs] == [aside]  # named by the user
+
+
 def test_a_run_named_twice_counts_once(runs_dir):
     synthetic.write_run(runs_dir)
     assert len(load([runs_dir, runs_dir / "family"]).runs) == 1

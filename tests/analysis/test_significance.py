@@ -109,3 +109,18 @@ def test_further_seeds_give_the_power_that_was_asked_for(difference):
 def test_further_seeds_cannot_be_said_of_one_run_or_no_difference():
     assert significance.further_seeds(np.arange(1.0), np.arange(5.0), 1.0) is None
     assert significance.further_seeds(np.arange(5.0), np.arange(5.0), 0.0) is None
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-400, 2.0**900])
+def test_p_values_and_further_seeds_do_not_depend_on_the_unit_of_the_scores(unit):
+    generator = np.random.default_rng(0)
+    strata = [[generator.normal(shift, size=5) for shift in (0.0, 0.5, 2.0)] for _ in range(2)]
+    for k in (1, 2):
+        one, scaled = (significance.corrected([[u * s for s in part] for part in strata[:k]], 2,
+                                              is_chosen=True) for u in (1.0, unit))
+        np.testing.assert_array_equal(scaled, one)
+    a, b, _ = strata[0]
+    needed = significance.further_seeds(a, b, 0.5)
+    assert needed
+    assert significance.further_seeds(unit * a, unit * b, unit * 0.5) == needed
+    assert significance.further_seeds(a, b, 1e-200) is None  # more than any number can say

@@ -47,6 +47,17 @@ def test_probability_of_improvement_of_both_directions_adds_up_to_one(a, b):
     assert better(a, b) + better(b, a) == pytest.approx(1.0)
 
 
+def test_two_runs_that_never_got_there_are_a_tie():
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = (generator.choice([1.0, 2.0, 3.0, np.inf], size=generator.integers(1, 8))
+                for _ in range(2))
+        expected = np.mean([1.0 if x > y else 0.5 if x == y else 0.0 for x in a for y in b])
+        for sign in (1, -1):  # fewer steps are better: what is compared is minus the steps
+            found = statistics.probability_of_improvement(sign * a, sign * b)
+            assert found == pytest.approx(expected if sign > 0 else 1 - expected)
+
+
 def test_optimality_gap_does_not_reward_what_exceeds_the_target():
     assert statistics.optimality_gap(np.array([0.5, 1.0, 3.0])) == pytest.approx(0.5 / 3)
 

@@ -55,16 +55,79 @@ def test_an_unknown_metric_or_baseline_is_bad_usage(family):
         assert "did you mean" in result.err
 
 
+def test_a_reference_of_an_environment_without_a_run_is_refused(family):
+    for command in ("compare", "report"):
+        result = erlctl(command, family, "--reference", "CartPol-v1=0,10")
+        assert result.code == 2
+        assert "'CartPol-v1'; did you mean 'CartPole-v1'?" in result.err
+    assert erlctl("compare", family, "--reference", "CartPole-v1=0,10").code == 0
+
+
+@pytest.mark.parametrize("difference", ["-1", "0", "nan", "inf"])
+def test_a_difference_is_a_size(family, difference):
+    result = erlctl("compare", family, "--difference", difference)
+    assert result.code == 2
+    assert "difference must be greater than 0, got" in result.err
+
+
 def test_a_threshold_belongs_to_steps(family):
     assert erlctl("compare", family, "--score", "steps").code == 2
     assert erlctl("compare", family, "--threshold", "3").code == 2
 
 
-def test_runs_without_a_score_are_damaged_data(runs_dir):
-    synthetic.write_run(runs_dir, status="failed", reason="boom")
+@pytest.mark.parametrize("unit", [1e-300, 1e-120, 1e250])
+@pytest.mark.filterwarnings("error")
+def test_scores_may_be_of_any_size(runs_dir, tmp_path, unit):
+    for variant, shift in (("dqn", 1.0), ("c51", 2.0), ("sac", 3.0)):
+        for environment in ("CartPole-v1", "Acrobot-v1"):
+            synthetic.write_group(runs_dir, variant, [unit * (shift + k / 10) for k in range(6)],
+                                  name=environment, environment=environment)
+    result = erlctl("compare", runs_dir, "--baseline", "dqn", "--difference", unit)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.count("sac is better than dqn") == 3
+    for kind in ("curves", "diagnostics", "aggregate", "improvement", "profile"):
+        result = erlctl("plot", runs_dir, "--kind", kind, "-o", tmp_path / "x.svg")
+        assert (result.code, result.err) == (0, ""), kind
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+def test_unfinished_runs_are_no_damage_and_the_fix_compares_them(runs_dir, status):
+    synthetic.write_run(runs_dir, status=status, reason="boom", total_steps=20_000)
     result = erlctl("compare", runs_dir)
-    assert result.code == 5
-    assert "failed at step" in result.out
+    assert result.code == 1
+    assert f"{status} at step 10,000 of 20,000: boom" in result.out
+    assert "the run has no score\n  fix: --include-unfinished uses" in result.err
+    for fix in (("--include-unfinished",), ("--at", "8000")):
+        assert erlctl("compare", runs_dir, *fix).code == 0
+    result = erlctl("compare", runs_dir, "--at", "15000")
+    assert result.code == 1
+    assert "only measured up to step 10,000" in result.out
+    assert "fix: choose another --at STEP" in result.err
+
+
+def test_a_run_that_ended_before_its_first_evaluation_has_training_returns(runs_dir):
+    paths = synthetic.write_run(runs_dir, status="interrupted")
+    paths.evaluations.unlink()
+    result = erlctl("compare", runs_dir)
+    assert result.code == 1
+    assert "fix: there are training returns, which --metric return_mean --incl" in result.err
+    assert erlctl("compare", runs_dir, "--metric", "return_mean", "--include-unfinished").code == 0
+
+
+@pytest.mark.parametrize("hurt", [
+    lambda paths: paths.evaluations.unlink(), lambda paths: paths.evaluations.write_bytes(b"\0"),
+    lambda paths: paths.run_json.write_text("{")])
+def test_runs_without_a_score_whose_data_were_lost_are_damaged_data(runs_dir, hurt):
+    hurt(synthetic.write_run(runs_dir))
+    assert erlctl("compare", runs_dir).code == 5
+
+
+def test_runs_that_never_recorded_the_metric_are_no_damage(runs_dir):
+    synthetic.write_run(runs_dir)
+    result = erlctl("compare", runs_dir, "--metric", "suboptimality_sup")
+    assert result.code == 1
+    assert "does not record suboptimality_sup" in result.out
+    assert "the run has no score\n  fix: the reasons are in the table" in result.err
 
 
 def test_folders_that_hold_training_returns_alone_are_no_damage(tmp_path):

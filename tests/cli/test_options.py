@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from erlctl.cli import options
+from tests.cli.helpers import erlctl
 
 ROWS = [
     {"id": "[red]" + "x" * 200, "mean_return": 1.23456789, "n": 3, "ok": True, "hidden": [64, 32]},
@@ -90,3 +91,19 @@ def test_information_goes_to_stderr(capsys):
     options.info("hello")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")
+
+
+@pytest.mark.parametrize("command", [
+    ("ls",), ("show",), ("compare",), ("plot",), ("report",), ("export", "--to", "csv"),
+    ("rm", "--yes"), ("archive", "-o", "x.tar.gz"), ("eval",)])
+def test_a_path_without_a_run_is_refused_in_the_same_words(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ok.yaml").write_text("schema: 1\n")
+    for name, reason in (("nowhere", "no such file or directory"),
+                         ("empty", "no run directory here"),
+                         ("ok.yaml", "a file, no run directory")):
+        result = erlctl(command[0], name, *command[1:])
+        assert result.code == 1
+        assert result.err == (f"no run found\n  {name}: {reason}\n"
+                              "  fix: name a run, a variant, an experiment or a runs directory\n")

@@ -71,7 +71,16 @@ def test_the_terminal_gets_a_picture(family):
      (("--size", "0", "3"), 2, "--size"), (("--label", "dqm=x"), 2, "did you mean 'dqn'"),
      (("--label", "dqn"), 1, "OLD=NEW"), (("--label", "dqn=x", "--label", "munchausen_dqn=x"), 1,
                                           "both be called 'x'"),
-     (("--kind", "aggregate", "--ylim", "0", "1"), 1, "leave out --ylim")])
+     (("--kind", "aggregate", "--ylim", "0", "1"), 1, "leave out --ylim"),
+     (("--baseline", "dqn"), 2, "--baseline does nothing with --kind curves, only with --kind imp"),
+     (("--kind", "profile", "--baseline", "dqn"), 2, "--baseline does nothing"),
+     (("--kind", "improvement", "--baseline", "dqm"), 2, "did you mean 'dqn'"),
+     (("--kind", "aggregate", "--field", "agent.gamma"), 2, "only with --kind sensitivity"),
+     (("--kind", "diagnostics", "--at", "3000"), 2, "--at does nothing"), (("--last", "3"), 2,
+                                                                           "--last does nothing"),
+     (("--kind", "search", "--force"), 2, "--force does nothing"),
+     (("--reference", "CartPole-v1=0,1"), 2, "--reference does nothing"),
+     (("--kind", "aggregate", "--reference", "CartPol-v1=0,1"), 2, "did you mean 'CartPole-v1'")])
 def test_refusals_say_what_to_do(family, arguments, code, said):
     result = erlctl("plot", family, *arguments)
     assert result.code == code

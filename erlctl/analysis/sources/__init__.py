@@ -29,6 +29,9 @@ def discover(path: Path) -> Iterator[Run]:
         level = folder.rstrip(os.sep).count(os.sep) - base_level
         visible = (name for name in subfolders if not name.startswith("."))
         subfolders[:] = sorted(visible) if level < _MAX_LEVELS else []
+        if "run.json" in files:  # one of ours, wherever it lies: its monitor.csv is no other run
+            subfolders.clear()
+            continue
         if path.is_file():
             files, subfolders[:] = [path.name], []
         for reader in READERS:
