@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import erlctl
-
 VARIABLE = "ERLCTL_XLA_CACHE"
 # About a hundred programs. All of it is read when a worker starts, which takes 0.1 s.
 MAX_BYTES = 100_000_000
@@ -169,14 +167,13 @@ def _is_private(group: int) -> bool:
 
 def _key(environment: Mapping[str, str]) -> str:
     """Return the name of the folder: machine code is of one processor and one compiler."""
-    facts = [erlctl.__version__, *_tensorflow(), environment.get("XLA_FLAGS", ""),
-             platform.machine(), *_processor()]
+    facts = [*_versions(), environment.get("XLA_FLAGS", ""), platform.machine(), *_processor()]
     return hashlib.blake2b("\n".join(facts).encode(), digest_size=8).hexdigest()
 
 
-def _tensorflow() -> Iterator[str]:
-    """Yield the versions of what may be TensorFlow; it is too early to import it."""
-    for name in ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"):
+def _versions() -> Iterator[str]:
+    """Yield the versions of erlctl, if it is installed, and of TensorFlow by any of its names."""
+    for name in ("erlctl", "tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield f"{name} {metadata.version(name)}"
 

@@ -46,7 +46,11 @@ class Scoring:
         if self.kind == STEPS:
             return f"steps to {self.metric.label} {self.threshold:g}"
         names = {FINAL: "final", BEST: "best", AREA: "mean over training of"}
-        return f"{names[self.kind]} {self.metric.label}"
+        label = f"{names[self.kind]} {self.metric.label}"
+        if self.kind != FINAL or self.last == 1:
+            return label
+        what = "evaluations" if self.metric.table == EVALUATION else "rows"
+        return f"{label} (mean of the last {self.last} {what})"
 
 
 @dataclass(frozen=True)
