@@ -42,7 +42,8 @@ def load(backend: str) -> Any:
 
 
 _IDS: Mapping[str, Callable[[Any], Collection[str]]] = MappingProxyType({
-    "gym": lambda gym: gym.envs.registry.env_specs,
+    # Its own look-up raises for what is no id at all: "ALE/", "CartPole-v1 ".
+    "gym": lambda gym: frozenset(gym.envs.registry.env_specs),
     "gymnasium": lambda gymnasium: gymnasium.registry,
     "envpool": lambda envpool: envpool.list_all_envs(),
 })
