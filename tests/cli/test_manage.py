@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tarfile
 import threading
+import warnings
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from erlctl.cli import COMMANDS, group
+from erlctl.cli import COMMANDS, group, options
 from erlctl.errors import DamagedError
 from erlctl.runs import archive, lock, notes
 from erlctl.runs.layout import RunPaths
@@ -169,6 +172,19 @@ def test_quiet_is_silent_before_and_after_the_command(sweep):
     assert erlctl("ls", sweep, "--quiet").err == ""
     assert erlctl("--quiet", "ls", sweep).err == ""
     assert erlctl("--quiet", "ls", sweep / "nope").err  # errors are not information
+
+
+@pytest.mark.filterwarnings("always")
+def test_quiet_keeps_libraries_from_warning(monkeypatch):
+    @click.command()
+    def noisy():
+        warnings.warn("something is old", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(sys, "warnoptions", [])
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: click.echo(message, err=True))
+    command = options.quiet_option(noisy)
+    assert "something is old" in CliRunner().invoke(command, []).output
+    assert CliRunner().invoke(command, ["-q"]).output == ""
 
 
 def test_notes_and_tags_are_kept_shown_and_found(sweep):
