@@ -25,10 +25,14 @@ from erlctl.runs.provenance import command_line
 from erlctl.spec.canonical import flow_text
 from erlctl.spec.load import Check
 from erlctl.spec.schema import Experiment
+from erlctl.spec.seeds import EXPECTED
 from erlctl.spec.source import InMemory
 from erlctl.tensorflow_setup import Device
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from erlctl.api.results import Runs
 
 DICT = "<dict>"
@@ -70,7 +74,8 @@ class TrainedBatch:
 
 def train(
     spec: Spec, *, overrides: Mapping[str, Any] | Sequence[str] = (),
-    seeds: str | int | None = None, variants: Sequence[str] = (), where: Sequence[str] = (),
+    seeds: str | int | Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
+    variants: Sequence[str] = (), where: Sequence[str] = (),
     runs_dir: str | os.PathLike[str] = "runs", jobs: int | None = None, cores: int | None = None,
     device: Device = "cpu", fresh: bool = False, fail_fast: bool = False,
     max_seconds: float | None = None, max_memory: float | None = None,
@@ -88,7 +93,7 @@ def train(
         spec: A spec file, a dictionary of the same form, or an experiment of
             `erlctl.experiment.load_all`.
         overrides: {"training.steps": 20000} or ["training.steps=20000"], as `--set`.
-        seeds: Replace the spec's: 10 (0 to 9) or "0-4,7".
+        seeds: Replace the spec's: 10 (0 to 9), [0, 7, 8], an array of them, or "0-4,7".
         variants: Names or globs; only these.
         where: Texts "agent.gamma=0.95"; only runs whose spec says so.
         runs_dir: Folder that holds the experiments.
@@ -149,7 +154,7 @@ def train(
 
 
 def _experiment(
-    spec: Spec, overrides: Sequence[str], seeds: str | int | None, trusted: Sequence[str],
+    spec: Spec, overrides: Sequence[str], seeds: Any, trusted: Sequence[str],
     check_run: Check,
 ) -> Experiment:
     if isinstance(spec, Experiment):
@@ -158,9 +163,19 @@ def _experiment(
                               "seeds are given: an experiment is resolved already")
         return spec
     source = InMemory(DICT, yaml_text(spec)) if isinstance(spec, Mapping) else os.fspath(spec)
-    text = None if seeds is None else str(seeds)
+    text = None if seeds is None else _seeds_text(seeds)
     (experiment,) = load_all([source], overrides, text, trusted, check_run)
     return experiment
+
+
+def _seeds_text(seeds: Any) -> str:
+    """Return seeds as `--seeds` has them."""
+    plain = _plain(seeds, "seeds", [])
+    if isinstance(plain, list) and plain and all(type(seed) is int and seed >= 0 for seed in plain):
+        return "".join(f"{seed}," for seed in plain)  # "3," is seed 3, "3" is three seeds
+    if type(plain) not in (int, str):
+        raise DomainError("seeds", seeds, f"{EXPECTED}; a sequence's are whole numbers from 0")
+    return str(plain)
 
 
 def _texts(given: Mapping[str, Any] | Sequence[str]) -> list[str]:
