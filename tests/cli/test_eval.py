@@ -40,6 +40,7 @@ def test_f37_a_film_that_cannot_be_drawn_costs_no_evaluation(tmp_path, monkeypat
             return SimpleNamespace(run=run, step=5, returns=returns, lengths=lengths)
 
     def draw(*args):
+        assert args[-1] == 2  # episodes, of which the first is drawn
         raise error
 
     root = tmp_path / "study" / "dqn" / "seed-0"
