@@ -310,7 +310,16 @@ def test_an_archive_holds_every_file_with_its_digest(sweep, tmp_path):
                for name, data in found.items())
     assert len(variants(unpacked)) == len(variants(sweep)) == 10
     assert erlctl("archive", sweep, "-o", target).code == 1
+    assert erlctl("archive", sweep / "family" / "dpp", "-o", tmp_path / "dpp.tgz").code == 0
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("name", ["all.zip", "all.tar", "all", "tgz"])
+def test_an_archive_has_the_name_of_what_it_is(sweep, tmp_path, name):
+    result = erlctl("archive", sweep, "-o", tmp_path / name)
+    assert (result.code, result.out) == (2, "")
+    assert "must be a name that ends in .tar.gz or .tgz" in result.err
+    assert not (tmp_path / name).exists()
 
 
 def test_an_archive_that_reads_back_differently_is_never_left(sweep, tmp_path, monkeypatch):
