@@ -139,7 +139,8 @@ def train(
         runs = Selection.parse(variants, where).of_specs(experiment.runs)
         experiment = dataclasses.replace(experiment, runs=tuple(runs))
     if isinstance(launcher, str):
-        launcher = launchers.make(launcher, _texts(launcher_options))
+        launcher = launchers.make(launcher, _texts(
+            launcher_options, "launcher_options", "KEY=VALUE"))
     references = [Reference.of(each) for each in callbacks]
     vouched = [each.module for given, each in zip(callbacks, references, strict=True)
                if not isinstance(given, str)]
@@ -178,10 +179,12 @@ def _seeds_text(seeds: Any) -> str:
     return str(plain)
 
 
-def _texts(given: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """Return texts PATH=VALUE."""
+def _texts(
+    given: Mapping[str, Any] | Sequence[str], name: str = "overrides", form: str = "PATH=VALUE"
+) -> list[str]:
+    """Return texts of that form, from the argument `name`."""
     if isinstance(given, str):
-        raise DomainError("overrides", given, "a mapping or a list of texts PATH=VALUE")
+        raise DomainError(name, given, f"a mapping or a list of texts {form}")
     if not isinstance(given, Mapping):
         return list(given)
     problems: list[Problem] = []

@@ -110,7 +110,8 @@ def test_other_spaces_are_refused_with_both(cart_pole_run):
 @pytest.mark.parametrize(("name", "keywords", "words"), [
     ("CartPole-v7", [], "^--env: environment.id: unknown environment 'CartPole-v7'"),
     (None, ["length=3"], r"^--env-kwarg\[1\]: environment.kwargs.length: unknown key"),
-    (None, ["length"], r"^--env-kwarg\[1\]"),
+    (None, ["time_limit=9", "length"],
+     r"^--env-kwarg\[2\]: expected KEY=VALUE such as time_limit=200, got 'length'"),
 ])
 def test_mistakes_in_another_environment_name_the_option(cart_pole_run, name, keywords, words):
     with pytest.raises(SpecError, match=words):
