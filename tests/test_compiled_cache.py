@@ -1,8 +1,10 @@
 """The cache of compiled programs: only what is whole, sealed and of this machine is used."""
 
+import errno
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -70,17 +72,119 @@ def test_where_it_lies(tmp_path):
 @pytest.mark.parametrize("environment", [
     {"ERLCTL_XLA_CACHE": "off"},
     {"TF_XLA_FLAGS": "--tf_xla_persistent_cache_directory=/theirs"},
-    {"ERLCTL_XLA_CACHE": "/proc/nowhere"},
 ])
 def test_there_may_be_none(environment):
     assert compiled_cache.find(environment) is None
 
 
-def test_a_folder_that_others_can_write_is_not_used(tmp_path):
-    environment = {"ERLCTL_XLA_CACHE": str(tmp_path)}
-    folder = compiled_cache.find(environment).folder
-    folder.chmod(0o777)
-    assert compiled_cache.find(environment) is None
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """The variable set to a folder that is not there yet."""
+    monkeypatch.setenv("ERLCTL_XLA_CACHE", str(tmp_path / "mine"))
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_x=1")
+    return tmp_path / "mine"
+
+
+def refused():
+    """Return why there is no cache; TensorFlow is told of none then."""
+    assert compiled_cache.enable() is None
+    assert os.environ["TF_XLA_FLAGS"] == "--tf_xla_x=1"
+    with pytest.raises(OSError, match=r"\S") as error:
+        compiled_cache.find(os.environ)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("writers", [0o002, 0o020])
+def test_a_folder_that_others_can_write_or_move_is_not_used(mine, writers, monkeypatch):
+    folder = compiled_cache.find(os.environ).folder
+    folder.chmod(0o700 | writers)
+    assert f"{folder} belongs to others or can be written by them" in refused()
+    folder.chmod(0o700)
+    mine.chmod(0o700 | writers)
+    monkeypatch.setattr(compiled_cache, "_is_private", lambda group: False)
+    assert refused() == f"{mine} can be written by others"
+    mine.chmod(0o1700 | writers)  # as /tmp: there nobody moves what is another's
+    assert compiled_cache.find(os.environ).folder == folder
+
+
+def test_a_group_of_ones_own_is_nobody_else(mine, monkeypatch):
+    folder = compiled_cache.find(os.environ).folder
+    mine.chmod(0o770)
+    monkeypatch.setattr(compiled_cache, "_is_private", lambda group: True)
+    assert compiled_cache.find(os.environ).folder == folder
+
+
+def test_a_folder_that_takes_no_entry_is_not_used(mine, monkeypatch):
+    """TensorFlow fails a compilation whose program it cannot write."""
+    folder = compiled_cache.find(os.environ).folder
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.write_bytes", full)
+        assert "No space left on device" in refused()
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", '/tmp/a "quoted" one', "~nobody-here/x"])
+def test_a_folder_that_cannot_be_had_is_not_used(folder, mine, monkeypatch, tmp_path):
+    monkeypatch.setenv("ERLCTL_XLA_CACHE", folder.replace("/tmp", str(tmp_path)))
+    assert refused()
+
+
+def test_a_home_folder_may_have_a_blank_in_its_name(tmp_path, monkeypatch):
+    home = tmp_path / "Jo Doe"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_x=1")
+    monkeypatch.setenv("ERLCTL_XLA_CACHE", "~/programs")
+    folder = compiled_cache.enable().folder
+    assert folder.parent == home / "programs"
+    assert os.environ["TF_XLA_FLAGS"] == (
+        f'--tf_xla_x=1 --tf_xla_persistent_cache_directory="{folder}"')
+
+
+def test_a_checkout_that_was_never_installed_has_one_too(mine, monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert compiled_cache.find(os.environ).folder.parent == mine
+
+
+def test_what_was_left_half_written_goes_after_an_hour(tmp_path):
+    entry(tmp_path, "a")
+    for name in ("x.pb.tmp", "b.blake2b", "a.1234"):
+        (tmp_path / name).touch()
+    now = names(tmp_path)
+    CompiledCache(tmp_path).verify()
+    assert names(tmp_path) == now
+    for path in tmp_path.iterdir():
+        os.utime(path, (1e9, 1e9))
+    CompiledCache(tmp_path).verify()
+    assert names(tmp_path) == ["a.blake2b", "a.pb"]
+
+
+def test_folders_of_other_versions_go_when_nobody_has_used_them_for_long(mine):
+    folder = compiled_cache.find(os.environ).folder
+    used, unused, other = (mine / name for name in ("0" * 16, "1" * 16, "mine"))
+    for path in (used, unused, other):
+        path.mkdir()
+        (path / "a.pb").touch()
+    for path in (folder, unused, other):
+        os.utime(path, (1e9, 1e9))
+    assert compiled_cache.enable().folder == folder
+    assert {path.name for path in mine.iterdir()} == {used.name, other.name, folder.name}
+    compiled_cache.CompiledCache(folder).remove_unused()
+    assert folder.exists()
+
+
+def test_a_run_that_ends_for_want_of_room_says_what_helps(tmp_path):
+    cache = CompiledCache(tmp_path)
+    assert cache.explained("it failed") == "it failed"
+    assert cache.explained(f"{tmp_path}/x.tmp; No space").endswith("ERLCTL_XLA_CACHE=off)")
 
 
 PROGRAM = """

@@ -121,7 +121,10 @@ class ValueIteration(Planner):
 @register("algorithm", "soft_vi")
 @dataclass(frozen=True, kw_only=True)
 class SoftVi(Planner):
-    """q <- r + gamma P logsumexp q."""
+    """q <- r + gamma P logsumexp q.
+
+    Temperature 0.03 is munchausen_dqn's.
+    """
 
     summary: ClassVar[str] = "softmax values (entropy regularisation) on the table"
     equation: ClassVar[str] = "q <- r + gamma * P V(q) + error, V = logsumexp at temperature"
@@ -145,7 +148,8 @@ class SoftVi(Planner):
 class Dpp(Planner):
     """Dynamic policy programming (Azar, Gomez, Kappen 2012): the whole gap is kept.
 
-    Both operators are in the article, logsumexp in the derivation; temperature 0.1 is ours.
+    Which of the two operators stands where in the article was not verified; temperature 0.1 is
+    ours.
     """
 
     summary: ClassVar[str] = "KL-regularised planning by preferences; errors average out"
@@ -156,7 +160,8 @@ class Dpp(Planner):
     source: ClassVar[str] = "Azar, Gomez, Kappen 2012, JMLR 13:3207-3245"
     relations: ClassVar[tuple[str, ...]] = (
         "dpp (preference form) on the table",
-        "md_vi with kl_coefficient = temperature and no entropy, if operator is logsumexp",
+        "md_vi with kl_coefficient = temperature and no entropy, if operator is logsumexp and no "
+        "state is terminal",
     )
     deep: ClassVar[str] = "dpp"
 
@@ -166,7 +171,8 @@ class Dpp(Planner):
     def step(self, iteration: int) -> Step:
         """See the base class."""
         exact = self.operator == "logsumexp"
-        # With logsumexp DPP is MD-VI(kl = temperature, entropy = 0), for which the theorem is.
+        # With logsumexp DPP is MD-VI(kl = temperature, entropy = 0), which the theorem is about;
+        # where states are terminal, up to its start.
         return Step(temperature=self.temperature, operator=self.operator, gap_scale=1.0,
                     kl=self.temperature, bound="averaged_errors" if exact else "none")
 
@@ -174,7 +180,10 @@ class Dpp(Planner):
 @register("algorithm", "tabular_cvi")
 @dataclass(frozen=True, kw_only=True)
 class Cvi(Planner):
-    """Conservative value iteration (Kozuno, Uchibe, Doya 2019) with mellowmax."""
+    """Conservative value iteration (Kozuno, Uchibe, Doya 2019) with mellowmax.
+
+    Both numbers are munchausen_dqn's.
+    """
 
     summary: ClassVar[str] = "mellowmax values and gap increase on the table"
     equation: ClassVar[str] = (
@@ -199,7 +208,10 @@ class Cvi(Planner):
 @register("algorithm", "munchausen_vi")
 @dataclass(frozen=True, kw_only=True)
 class MunchausenVi(Planner):
-    """Munchausen value iteration (Vieillard, Pietquin, Geist 2020), with or without its clip."""
+    """Munchausen value iteration (Vieillard, Pietquin, Geist 2020), with or without its clip.
+
+    Both numbers are munchausen_dqn's; there is no clip unless it is given.
+    """
 
     summary: ClassVar[str] = "soft values plus a scaled log-policy on the table"
     equation: ClassVar[str] = (
@@ -209,7 +221,8 @@ class MunchausenVi(Planner):
     source: ClassVar[str] = "Vieillard, Pietquin, Geist 2020, arXiv:2007.14430"
     relations: ClassVar[tuple[str, ...]] = (
         "munchausen_dqn on the table; without clip by default",
-        "md_vi with kl_coefficient = alpha * temperature, without clip",
+        "md_vi with kl_coefficient = alpha * temperature and entropy_coefficient = (1 - alpha) * "
+        "temperature, without clip, where no state is terminal",
     )
     deep: ClassVar[str] = "munchausen_dqn"
 
@@ -260,7 +273,10 @@ class TsallisVi(Planner):
 @register("algorithm", "tabular_al")
 @dataclass(frozen=True, kw_only=True)
 class AdvantageLearning(Planner):
-    """q <- r + gamma P max q + alpha (q - max q) (Bellemare et al. 2016)."""
+    """q <- r + gamma P max q + alpha (q - max q) (Bellemare et al. 2016).
+
+    alpha 0.9 is advantage_learning's.
+    """
 
     summary: ClassVar[str] = "maximum and gap increase on the table"
     equation: ClassVar[str] = "q <- r + alpha * (q - max q) + gamma * P max q + error"
@@ -281,7 +297,10 @@ class AdvantageLearning(Planner):
 @register("algorithm", "md_vi")
 @dataclass(frozen=True, kw_only=True)
 class MirrorDescentVi(Planner):
-    """MD-VI: pi_k in proportion to pi_{k-1}^b exp(q / (kl + entropy)), b = kl / (kl + entropy)."""
+    """MD-VI: pi_k in proportion to pi_{k-1}^b exp(q / (kl + entropy)), b = kl / (kl + entropy).
+
+    kl_coefficient 0.1 as a default is our choice.
+    """
 
     summary: ClassVar[str] = "KL and entropy regularisation by a recursion over policies"
     equation: ClassVar[str] = (
@@ -293,7 +312,7 @@ class MirrorDescentVi(Planner):
     source: ClassVar[str] = "Vieillard et al. 2020, arXiv:2003.14089"
     relations: ClassVar[tuple[str, ...]] = (
         "mirror_descent_vi on the table",
-        "munchausen_vi and tabular_dpp in another form",
+        "munchausen_vi and tabular_dpp in another form, where no state is terminal",
     )
     deep: ClassVar[str] = "mirror_descent_vi"
 

@@ -133,7 +133,11 @@ def _machine(runs_dir: Path) -> Iterator[Check]:
 
 
 def _compiled_programs() -> Check:
-    cache = compiled_cache.find({**os.environ, **settings(os.environ)})
+    try:
+        cache = compiled_cache.find({**os.environ, **settings(os.environ)})
+    except OSError as error:
+        return Check("compiled programs", "warning", f"not kept, every process compiles: {error}",
+                     f"{compiled_cache.VARIABLE}=/a/folder of your own, or off")
     if cache is None:
         return Check("compiled programs", "ok", "not kept")
     size = sum(path.stat().st_size for path in cache.entries())

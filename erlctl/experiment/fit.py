@@ -14,6 +14,7 @@ from erlctl.algorithms.planners import Planner
 from erlctl.environments.catalogue import FACTORED, MAX_JOINT_ACTIONS, TABULAR
 from erlctl.environments.host import backends
 from erlctl.environments.space import Space, Spaces
+from erlctl.experiment import compilation
 from erlctl.options.networks import Conv, Features, Linear, Mlp
 from erlctl.spec.reader import default_of
 from erlctl.spec.schema import CheckpointSection, EnvironmentSection, RunSpec, TrainingSection
@@ -44,6 +45,8 @@ _DEFAULTS = {
 }
 # Memory of fixed features at most; the rest of a run needs far less.
 _MAX_FEATURE_BYTES = 2**30
+# In a batch: 2.9 million compile, as 45,000 x 64 and 80,000 x 32; 8,192 x 512 abort.
+_MAX_XLA_FEATURES = 2_900_000
 
 
 def misfits(run: RunSpec, spaces: Spaces | None) -> Iterator[tuple[str, str]]:
@@ -189,7 +192,19 @@ def _feature_misfits(
             "a dictionary that grows in every update is more than XLA compiles (TensorFlow 2.20 "
             "aborts): write `compile: graph`, which `auto` is too"
         )
-    yield from _feature_memory_misfits(run, network, spaces, inputs)
+    too_large = list(_feature_memory_misfits(run, network, spaces, inputs))
+    yield from too_large or _feature_compilation_misfits(run, network.num_features(inputs))
+
+
+def _feature_compilation_misfits(run: RunSpec, count: int) -> Iterator[tuple[str, str]]:
+    """Refuse a batch of features with which XLA fails the check that a growing dictionary fails."""
+    batch, mode = run.training.batch_size, run.training.compile
+    mode = compilation.choose(run) if mode == "auto" else mode
+    if count * batch > _MAX_XLA_FEATURES and mode == "xla":
+        yield "training.compile", (
+            f"{_short(count)} features of {batch} observations are more than XLA compiles "
+            "(TensorFlow 2.20 aborts): write `compile: graph`"
+        )
 
 
 def _feature_bytes(run: RunSpec, num_features: int, num_actions: int) -> int:

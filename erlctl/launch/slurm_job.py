@@ -65,6 +65,9 @@ def train(work: Work) -> list[str]:
         ended = worker.train(Job(**job))
         _write(f"{ended.run}: {ended.outcome.status} {ended.outcome.message}")
         statuses.append(ended.outcome.status)
+        if ended.is_spent:  # on stderr, the last line of which stands for runs that did not begin
+            sys.stderr.write("the run before has used this process up; the same line submits it\n")
+            break
     if stop.reason is not None and stop.reason.signum in _REQUEUE_SIGNALS:
         if has_trained or "complete" in statuses:
             _requeue()

@@ -16,15 +16,16 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from erlctl.errors import ErlctlError
+from erlctl.runs import lock
 
 _COMMAND_SECONDS = 60.0
 # Waits that end by themselves; whatever else a job waits for, somebody may have to do something.
 _ORDINARY = {"None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Cleaning",
              "Prolog", "Dependency", "Licenses"}
+_FIELDS = 5  # that `squeue` is asked for
 _FIELD = re.compile(r"(\w+)=(\S*)")
 _NO_NODE = {"", "(null)", "None assigned", "None"}
 
@@ -86,10 +87,16 @@ class Queue(abc.ABC):
     """Jobs by number: "7", "7_3" in an array.
 
     Attributes:
+        folder: Below the runs directory, where what was submitted is kept.
         has_nodes: Whether jobs run on other machines, which may not share the runs directory.
     """
 
+    folder: ClassVar[str]
     has_nodes: ClassVar[bool]
+
+    def number_of(self, job_id: str) -> str:
+        """Return the number of a job that submitit has just submitted."""
+        return job_id
 
     @abc.abstractmethod
     def jobs(self, numbers: Iterable[str] = ()) -> Mapping[str, Queued]:
@@ -115,6 +122,7 @@ class Queue(abc.ABC):
 class SlurmQueue(Queue):
     """This user's jobs in Slurm's queue."""
 
+    folder = ".slurm"
     has_nodes = True
 
     def jobs(self, numbers: Iterable[str] = ()) -> Mapping[str, Queued]:
@@ -124,8 +132,11 @@ class SlurmQueue(Queue):
         lines = run("squeue", "-a", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T|%N|%k|%r")
         found: dict[str, Queued] = {}
         for line in lines.splitlines():
-            # The comment of somebody else's job may hold the sign; nobody reads it.
-            number, state, node, comment, *_, reason = line.strip().split("|")
+            fields = line.strip().split("|")
+            if len(fields) < _FIELDS:  # the comment of a job that is not erlctl's has two lines
+                continue
+            # Such a comment may hold the sign as well; nobody reads it.
+            number, state, node, comment, *_, reason = fields
             found[number] = Queued(state=state, node=_node(node), reason=reason, comment=comment)
         return found
 
@@ -141,9 +152,17 @@ class SlurmQueue(Queue):
 
 
 class LocalQueue(Queue):
-    """Processes on this machine in place of jobs; their numbers are those of the processes."""
+    """Processes on this machine in place of jobs.
 
+    Their numbers are `<process id>:<start in clock ticks>`: the id alone is given to others later.
+    """
+
+    folder = ".slurm-local"
     has_nodes = False
+
+    def number_of(self, job_id: str) -> str:
+        """See `Queue`."""
+        return f"{job_id}:{lock.start_ticks(int(job_id)) or 'ended'}"
 
     def jobs(self, numbers: Iterable[str] = ()) -> Mapping[str, Queued]:
         """See `Queue`."""
@@ -156,9 +175,9 @@ class LocalQueue(Queue):
 
     def cancel(self, numbers: Sequence[str]) -> None:
         """See `Queue`."""
-        for number in numbers:
+        for number in self.jobs(numbers):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(number), signal.SIGTERM)
+                os.kill(int(number.partition(":")[0]), signal.SIGTERM)
 
 
 def partitions() -> list[str]:
@@ -188,15 +207,17 @@ def run(*line: str) -> str:
     """Return what a Slurm command prints.
 
     Raises:
-        ErlctlError: It fails: the controller does not answer, for example.
+        ErlctlError: It is not there or fails: the controller does not answer, for example.
     """
     try:
-        return subprocess.run(line, capture_output=True, text=True, check=True,
+        return subprocess.run(line, capture_output=True, check=True, text=True, errors="replace",
                               timeout=_COMMAND_SECONDS).stdout
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())
     except subprocess.TimeoutExpired:
         reason = f"no answer within {_COMMAND_SECONDS:g} s"
+    except OSError as error:
+        reason = f"cannot be run: {error.strerror}"
     raise ErlctlError(f"{line[0]}: {reason}", fix="see whether Slurm works here: sinfo")
 
 
@@ -213,8 +234,5 @@ def _node(name: str) -> str:
 
 
 def _is_process(number: str) -> bool:
-    try:
-        state = Path(f"/proc/{number}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return state.rpartition(")")[2].split()[0] != "Z"  # ended, its parent has not looked yet
+    process_id, _, ticks = number.partition(":")
+    return str(lock.start_ticks(int(process_id))) == ticks

@@ -1,4 +1,4 @@
-"""What was submitted to Slurm from a runs directory, kept in `<runs-dir>/.slurm/`. No TensorFlow.
+"""What was submitted to Slurm from a runs directory, kept in a folder there. No TensorFlow.
 
 `<token>.json` tells which runs an array has; it is written before `sbatch` and completed after it,
 so that a command that is killed in between leaves no array that nobody knows: its comment is the
@@ -8,18 +8,22 @@ made: a job that ended without one ran on a node that has another runs directory
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from erlctl.errors import RunBusyError, sentence
 from erlctl.launch.slurm_queue import Queued
-from erlctl.runs import store
+from erlctl.runs import lock, store
+from erlctl.runs.layout import load_object
 
-FOLDER = ".slurm"
-_SCHEMA = 2
+_SCHEMA = 3
+_ENDED = ("complete", "failed", "diverged")
+_PATIENCE_SECONDS = 120.0  # `squeue` and `sbatch` of a busy controller take a minute each
 _THIS_JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 
 
@@ -28,15 +32,17 @@ class Submission:
     """One array of jobs, or a job alone.
 
     Attributes:
-        folder: `<runs-dir>/.slurm`.
+        folder: Where it is kept.
         token: Its name.
         groups: Labels of the runs of each job.
+        before: `last_attempt` of each run when it was submitted, by label.
         jobs: Number of each job in Slurm's queue; none before it is known.
     """
 
     folder: Path
     token: str
     groups: Sequence[Sequence[str]]
+    before: Mapping[str, str]
     jobs: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -65,10 +71,19 @@ class Submission:
         return replace(self, jobs=[f"{number}_{index}" for index in range(count)]
                        if count > 1 else [number])
 
+    def has_begun(self, label: str, facts: Mapping[str, Any]) -> bool:
+        """Whether what run.json tells of a run has happened since it was submitted."""
+        return last_attempt(facts) != self.before.get(label)
+
+    def has_ended(self, label: str, facts: Mapping[str, Any]) -> bool:
+        """Whether a run has come to an end since; its job may go on with others."""
+        return facts["status"] in _ENDED and self.has_begun(label, facts)
+
     def write(self) -> None:
         """Keep it."""
         self.signs.mkdir(parents=True, exist_ok=True)
-        store.write_json(self.path, {"schema": _SCHEMA, "groups": self.groups, "jobs": self.jobs})
+        store.write_json(self.path, {"schema": _SCHEMA, "groups": self.groups,
+                                     "before": self.before, "jobs": self.jobs})
 
     def forget(self) -> None:
         """Nothing was submitted, or nothing of it is left."""
@@ -87,25 +102,66 @@ class Submission:
     def last_words(self, job: str) -> str:
         """Return the last line that a job has said on stderr, "" where it said nothing."""
         found = ""
-        for path in sorted((self.folder / job).glob("*.err")):
+        process_or_job = job.partition(":")[0]  # see `LocalQueue`
+        for path in sorted((self.folder / process_or_job).glob("*.err")):
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
             found = next((line.strip() for line in reversed(lines) if line.strip()), found)
         return found
 
 
-def new(folder: Path, groups: Sequence[Sequence[str]]) -> Submission:
+def new(
+    folder: Path, groups: Sequence[Sequence[str]], before: Mapping[str, str]
+) -> Submission:
     """Return a submission that is kept from now on, of jobs that have no number yet."""
-    made = Submission(folder=folder, token=secrets.token_hex(8), groups=groups)
+    made = Submission(folder=folder, token=secrets.token_hex(8), groups=groups, before=before)
     made.write()
     return made
 
 
-def known(folder: Path) -> list[Submission]:
-    """Return what was submitted, oldest first; not what other versions of erlctl have kept."""
-    found = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["schema"] == _SCHEMA:
-            found.append(Submission(
-                folder=folder, token=path.stem, groups=kept["groups"], jobs=kept["jobs"]))
-    return found
+def known(folder: Path, say: Callable[[str], None]) -> list[Submission]:
+    """Return what was submitted, oldest first; not what other versions of erlctl have kept.
+
+    Args:
+        folder: Where it is kept.
+        say: Takes a sentence about each file that cannot be read; it is passed over.
+    """
+    found = list[tuple[float, Submission]]()
+    for path in folder.glob("*.json"):
+        try:
+            written, kept = path.stat().st_mtime, load_object(path)
+            if kept["schema"] == _SCHEMA:
+                found.append((written, Submission(
+                    folder=folder, token=path.stem, groups=list(map(list, kept["groups"])),
+                    before=dict(kept["before"]), jobs=list(map(str, kept["jobs"])))))
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+            say(f"{path} tells of no submission and is passed over ({sentence(error)}); should its "
+                "jobs be queued, their runs are submitted again")
+    return [submission for _, submission in sorted(found, key=lambda each: each[0])]
+
+
+@contextmanager
+def alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Be the only command that submits from here, so that none submits what another just does.
+
+    Args:
+        folder: Where it is kept.
+        say: Takes a sentence if another command has to be waited for.
+
+    Raises:
+        RunBusyError: The other one does not come to an end.
+    """
+    path = folder / ".lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock.hold(path))
+        except RunBusyError as error:
+            say(f"another command submits jobs from here, waiting up to {_PATIENCE_SECONDS:g} s "
+                f"for it: {error}")
+            held.enter_context(lock.hold(path, _PATIENCE_SECONDS))
+        yield
+
+
+def last_attempt(facts: Mapping[str, Any]) -> str:
+    """Return what tells the last attempt at a run, as run.json has it, from every other."""
+    attempts = facts.get("attempts")
+    return f"{facts.get('run_id')}/{len(attempts) if isinstance(attempts, list) else 0}"

@@ -32,11 +32,10 @@ from erlctl.launch.slurm_records import Submission
 from erlctl.runs.layout import read_run_json
 
 HOW_TO_SHARE = "put --runs-dir on a file system that all nodes have, under the same path"
-_ENDED = ("complete", "failed", "diverged")
 
 
 @dataclass(frozen=True)
-class Job:
+class Submitted:
     """A job of a submission, by its number in the queue."""
 
     number: str
@@ -63,7 +62,7 @@ class Watch:
         self._said = set[str]()
 
     def run(
-        self, jobs: Mapping[str, Job], plan: Mapping[str, Planned], listener: Listener
+        self, jobs: Mapping[str, Submitted], plan: Mapping[str, Planned], listener: Listener
     ) -> BatchResult:
         """Stay until each run has ended or somebody leaves.
 
@@ -172,7 +171,7 @@ class Watched:
         has_started: Whether the run directory has told that the run trains.
     """
 
-    def __init__(self, planned: Planned, job: Job) -> None:
+    def __init__(self, planned: Planned, job: Submitted) -> None:
         self.job, self.has_started = job, False
         self._planned, self._step = planned, planned.step
         self._since = time.monotonic()
@@ -187,7 +186,8 @@ class Watched:
         """
         facts, label = read_run_json(self._planned.paths), self._planned.label
         status, step = facts["status"], int(facts.get("step") or 0)
-        reason = str(facts.get("reason") or "")
+        submission = self.job.submission
+        reason = str(facts.get("reason") or "") if submission.has_begun(label, facts) else ""
         if status == "running" and not self.has_started:
             self.has_started, self._since = True, time.monotonic()
             tally.assigned(label)
@@ -198,14 +198,14 @@ class Watched:
             self._step, self._since = step, time.monotonic()
             tally.at(label, step)
             on_event(Tick(label, step, max(speed, 0.0)))
-        # A job that was extended or is retried begins with the status of the last time.
         is_done = status == "complete" and step >= self._planned.run.training.steps
-        if is_done or (status in _ENDED and not is_alive):
+        # A job that is requeued tries a failed run again.
+        if is_done or (not is_alive and submission.has_ended(label, facts)):
             return Outcome(status, step, reason)
         return None if is_alive else Outcome("interrupted", step, reason)
 
 
-def tell_of_unsigned(lost: Mapping[str, Job], queue: Queue, on_event: OnEvent) -> None:
+def tell_of_unsigned(lost: Mapping[str, Submitted], queue: Queue, on_event: OnEvent) -> None:
     """Tell of arrays that have ended without ever writing here; they are submitted anew.
 
     Args:

@@ -255,7 +255,12 @@ FEATURES: Mapping[str, type[FeatureLayer]] = {
 
 
 def _kernel(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Return k(x, y) of scaled rows [N, D] and [M, D], in their dtype: [N, M]."""
+    """Return k(x, y) of scaled rows [N, D] and [M, D], in their dtype: [N, M].
+
+    Only differences matter. Rows far from 0 are brought near it first: what is left of the
+    difference of large squares would be rounding.
+    """
+    x, y = x - y[0], y - y[0]
     squares = (
         tf.reduce_sum(tf.square(x), axis=1, keepdims=True)
         - 2.0 * tf.matmul(x, y, transpose_b=True)

@@ -171,7 +171,7 @@ def _bound(model: Model, solution: Solution, step: Step, before: State, after: S
 
     `discounted_errors` (AVI): 2 gamma / (1 - gamma) (gamma^{k-1} |q*| + sum_j gamma^{k-1-j}
     |error_j|), the contraction of T and the loss of a greedy policy. `averaged_errors`: Theorem 1
-    of "Leverage the Average" for KL alone, 2 / (1 - gamma) |mean of the errors| +
+    of "Leverage the Average" for KL alone, 2 / (1 - gamma) |sum of the errors 1..k-1| / k +
     4 v_max / ((1 - gamma) k), v_max = (r_max + kl log A) / (1 - gamma); its constants are
     reconstructed and checked as an inequality.
     """
@@ -180,7 +180,8 @@ def _bound(model: Model, solution: Solution, step: Step, before: State, after: S
         start = gamma ** (k - 1) * np.abs(solution.q).max((-2, -1))
         return 2.0 * gamma / (1.0 - gamma) * (start + before["discounted_error"])
     if step.bound == "averaged_errors":
-        error = np.abs(after["error_sum"]).max((-2, -1)) / k
+        # pi_k has seen the errors before the k-th, which might cancel them.
+        error = np.abs(before["error_sum"]).max((-2, -1)) / k
         reward = np.abs(model.rewards).max((-2, -1))
         v_max = (reward + step.kl * np.log(model.shape[2])) / (1.0 - gamma)
         return (2.0 * error + 4.0 * v_max / k) / (1.0 - gamma)

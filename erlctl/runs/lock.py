@@ -52,8 +52,12 @@ def read_holder(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def hold(path: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
     """Hold the lock file `path`; children do not inherit it.
+
+    Args:
+        path: The lock file.
+        patience_seconds: How long another process that holds it is waited for.
 
     Raises:
         RunBusyError: Another process holds it; the message says who and since when.
@@ -67,7 +71,7 @@ def hold(path: Path) -> Iterator[None]:
             fix="check the owner and the permissions of the run directory",
         ) from error
     try:
-        _acquire(descriptor, path)
+        _acquire(descriptor, path, time.monotonic() + patience_seconds)
         with suppress(OSError):  # a full disk: the lock counts, not what stands in it
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(identity()).encode() + b"\n", 0)
@@ -76,8 +80,7 @@ def hold(path: Path) -> Iterator[None]:
         os.close(descriptor)  # drops the lock; the file stays, removing it would race
 
 
-def _acquire(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _acquire(descriptor: int, path: Path, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -81,13 +81,18 @@ def _count(
 
 def read_step(paths: RunPaths) -> int:
     """Return the step that a fake run has come to."""
-    return json.loads(paths.run_json.read_text())["step"] if paths.run_json.exists() else 0
+    return _facts(paths).get("step", 0)
+
+
+def _facts(paths: RunPaths) -> dict[str, Any]:
+    return json.loads(paths.run_json.read_text()) if paths.run_json.exists() else {}
 
 
 def _end(
     paths: RunPaths, status: str, step: int, message: str = "", stop: StopReason | None = None
 ) -> Outcome:
-    facts = {"status": status, "step": step, "reason": message}
+    attempts = _facts(paths).get("attempts", [])
+    facts = {"status": status, "step": step, "reason": message, "attempts": [*attempts, {}]}
     temporary = paths.root / ".tmp"
     temporary.write_text(json.dumps(facts))
     temporary.replace(paths.run_json)

@@ -90,7 +90,7 @@ def step_of(tmp_path):
 
 
 def job_of(tmp_path):
-    (submission,) = slurm_records.known(tmp_path / "runs/.slurm")
+    (submission,) = slurm_records.known(tmp_path / "runs/.slurm", pytest.fail)
     return submission.job_of["real/munchausen_dqn/seed-0"]
 
 
@@ -209,7 +209,7 @@ def test_a_runs_directory_that_nodes_do_not_share_is_told_and_nothing_is_left(
     assert "Traceback" not in err
     assert not out
     wait_for(lambda: not read("squeue", "-h", cluster=cluster), seconds=60)
-    assert not slurm_records.known(runs_dir / ".slurm")
+    assert not slurm_records.known(runs_dir / ".slurm", pytest.fail)
 
     statuses, code, _ = finished(train(1000, *unshared, "--detach"))
     assert (statuses, code) == (["pending"], 0)
@@ -235,5 +235,6 @@ def test_a_killed_search_goes_on_without_a_lost_or_doubled_trial(start, cluster,
     attempts = [json.loads(path.read_text())["attempts"]
                 for path in tmp_path.glob("runs/tuned/*/*/run.json")]
     assert [len(each) for each in attempts] == [1] * 3
-    jobs = [job for each in slurm_records.known(tmp_path / "runs/.slurm") for job in each.jobs]
+    jobs = [job for each in slurm_records.known(tmp_path / "runs/.slurm", pytest.fail)
+            for job in each.jobs]
     assert len(jobs) == 3

@@ -109,6 +109,18 @@ def test_nystroem_with_fewer_different_observations_than_landmarks_stays_exact()
     np.testing.assert_allclose(rows @ rows.T, kernel(X[:5], X[:5]), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["nystroem", "ald"])
+@pytest.mark.parametrize("offset", [0.0, 300.0, 3000.0])
+def test_landmarks_far_from_zero_keep_their_kernel(name, offset):
+    """Squares of 3,000 have no digits left for differences in float32."""
+    far = (X / 4 + offset).astype(np.float32)
+    made = layer(features=name, count=12, novelty=0.01)
+    made.adapt(tf.constant(far))
+    rows, z = made(far).numpy(), made.landmarks.numpy()
+    np.testing.assert_allclose(made(z).numpy() @ rows.T, kernel(z, far), atol=2e-4)
+    assert np.square(rows).sum(axis=1).max() < 1.001
+
+
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize(("count", "novelty"), [(200, 0.3), (12, 0.05)])
 def test_a_dictionary_is_that_of_approximate_linear_dependence(count, novelty, xla):

@@ -19,6 +19,7 @@ from erlctl.algorithms.planners import (
     ValueIteration,
 )
 from erlctl.environments.compiled.tables import BUILDERS, Table, garnet, grid_world
+from erlctl.environments.registry import table_of
 from erlctl.errors import DomainError
 from erlctl.options.errors import Adversarial, Bias, Errors, Gaussian, SampledStates
 from erlctl.planning.errors import Backup, error_of
@@ -230,6 +231,22 @@ def test_no_loss_exceeds_its_bound(name, planner):
     _, rows = run(planner, 300, ERRORS[name]())
     for row in rows:
         assert (row.metrics["suboptimality_sup"] <= row.metrics["bound"]).all()
+
+
+@pytest.mark.parametrize("planner", [
+    Dpp(temperature=0.1), MirrorDescentVi(kl_coefficient=0.1), DualAveragingVi(kl_coefficient=0.1),
+])
+def test_no_loss_exceeds_its_bound_where_an_error_cancels_those_before(planner):
+    """Errors far larger than the values, of which the last is not known to the policy yet."""
+    model = model_of([table_of("Bandit", {"num_actions": 2})] * 100, 0.9)
+    worst = []
+
+    def look(row):
+        worst.append((row.metrics["suboptimality_sup"] / row.metrics["bound"]).max())
+
+    plan(model, planner, 300, range(100), Gaussian(standard_deviation=10.0), look)
+    assert max(worst) <= 1.0
+    assert max(worst) > 0.5  # it is no loose bound here
 
 
 def test_planners_without_a_verified_theorem_have_no_bound():

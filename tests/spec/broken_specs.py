@@ -190,6 +190,10 @@ FIT = [
            f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
            "network: {type: features, features: ald}\ntraining: {compile: xla}\n",
            "5:21: training.compile: a dictionary that grows in every update is more than XLA"),
+    Broken("more features in a batch than XLA compiles",
+           f"{CARTPOLE}agent: {{algorithm: dqn}}\n"
+           "network: {type: features, count: 8192}\ntraining: {batch_size: 512}\n",
+           "5:11: training.compile: 8,192 features of 512 observations are more than XLA compiles"),
     Broken("too many features to solve for",
            f"{CARTPOLE}agent: {{algorithm: kernel_dpp}}\n"
            "network: {type: features, count: 20000}\n",

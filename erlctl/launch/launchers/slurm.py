@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -26,9 +26,11 @@ from erlctl.launch.listen import listening
 from erlctl.launch.plan import Planned
 from erlctl.launch.results import BatchResult
 from erlctl.launch.slurm_queue import LocalQueue, Queue, Queued, SlurmQueue
-from erlctl.launch.slurm_records import FOLDER, Submission
-from erlctl.launch.slurm_watch import Job, Watch, tell_of_unsigned
+from erlctl.launch.slurm_records import Submission, last_attempt
+from erlctl.launch.slurm_watch import Submitted, Watch, tell_of_unsigned
 from erlctl.registry import register
+from erlctl.runs.execute import move_aside
+from erlctl.runs.layout import read_run_json
 from erlctl.tensorflow_setup import Device
 
 _QUEUES: dict[str, type[Queue]] = {"slurm": SlurmQueue, "local": LocalQueue}
@@ -77,26 +79,28 @@ class Slurm(Launcher):
                 submitted; or the nodes do not share the runs directory, and what was is cancelled.
         """
         self._require(batch.device)
-        folder = batch.runs_dir.absolute() / FOLDER
-        folder.mkdir(exist_ok=True)
         queue = _QUEUES[self.cluster]()
-        jobs, queued = _known_jobs(folder, queue)
-        batch = replace(batch, plan=[_unless_ours(planned, jobs, queued) for planned in batch.plan])
-        open_runs = {planned.label: planned for planned in batch.plan if not planned.is_final}
-        waiting = {label: job for label, job in jobs.items()
-                   if label in open_runs and job.number in queued}
-        tally = Tally(batch, on_event)
-        for label, job in waiting.items():
-            entry = queued[job.number]
-            advice = f": {entry.advice(job.number)}" if entry.is_stuck else ""
-            on_event(Message(
-                label, f"submitted before as job {job.number}, {entry.sentence}{advice}"))
-        missing = [planned for label, planned in open_runs.items() if label not in waiting]
-        if missing:
-            lost = {planned.label: jobs[planned.label] for planned in missing
-                    if planned.label in jobs}
-            tell_of_unsigned(lost, queue, on_event)
-            waiting |= self._submit(missing, batch, folder, on_event)
+        folder = batch.runs_dir.absolute() / queue.folder
+        folder.mkdir(exist_ok=True)
+
+        def say(text: str) -> None:
+            on_event(Message(batch.plan[0].label, text))
+
+        with slurm_records.alone(folder, say):
+            jobs, queued = _known_jobs(folder, queue, say)
+            batch = replace(
+                batch, plan=[_unless_ours(planned, jobs, queued) for planned in batch.plan])
+            open_runs = {planned.label: planned for planned in batch.plan if not planned.is_final}
+            tally = Tally(batch, on_event)
+            waiting = {label: jobs[label] for label, planned in open_runs.items()
+                       if label in jobs and _is_to_come(planned, jobs[label], queued)}
+            _tell_of_waiting(waiting, queued, on_event)
+            missing = {label: planned for label, planned in open_runs.items()
+                       if label not in waiting}
+            if missing:
+                lost = {label: jobs[label] for label in missing if label in jobs}
+                tell_of_unsigned(lost, queue, on_event)
+                waiting |= self._submit(list(missing.values()), batch, folder, queue, on_event)
         if batch.detach:
             for label, job in waiting.items():
                 how = queued[job.number].sentence if job.number in queued else "submitted"
@@ -125,11 +129,17 @@ class Slurm(Launcher):
                                       fix=f"choose one of {', '.join(known)}")
 
     def _submit(
-        self, missing: Sequence[Planned], batch: Batch, folder: Path, on_event: OnEvent
-    ) -> dict[str, Job]:
+        self, missing: Sequence[Planned], batch: Batch, folder: Path, queue: Queue,
+        on_event: OnEvent,
+    ) -> dict[str, Submitted]:
         """Submit runs as one array; return label -> job."""
         import submitit
 
+        if batch.fresh:  # here: a job that is requeued would move aside what it has trained itself
+            for planned in missing:
+                if planned.paths.root.exists():
+                    move_aside(planned.paths)
+            batch = replace(batch, fresh=False)
         groups = list(_groups(missing, self.runs_per_job))
         work = [
             slurm_job.Work(jobs=[asdict(batch.job(planned)) for planned in group],
@@ -137,7 +147,9 @@ class Slurm(Launcher):
             for group in groups
         ]
         submission = slurm_records.new(
-            folder, [[planned.label for planned in group] for group in groups])
+            folder, [[planned.label for planned in group] for group in groups],
+            before={planned.label: last_attempt(read_run_json(planned.paths))
+                    for planned in missing})
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=self.cluster)
         executor.update_parameters(**self._parameters(batch, submission))
         try:
@@ -147,11 +159,11 @@ class Slurm(Launcher):
             reason = " ".join(str(error).split())
             raise ErlctlError(f"Slurm refuses the jobs: {reason}",
                               fix="change the --launcher-option that it names") from error
-        submission = replace(submission, jobs=[job.job_id for job in submitted])
+        submission = replace(submission, jobs=[queue.number_of(job.job_id) for job in submitted])
         submission.write()
         for label, number in submission.job_of.items():
             on_event(Message(label, f"submitted as job {number}"))
-        return {label: Job(number, submission) for label, number in submission.job_of.items()}
+        return {label: Submitted(number, submission) for label, number in submission.job_of.items()}
 
     def _parameters(self, batch: Batch, submission: Submission) -> dict[str, Any]:
         common = {"timeout_min": self.time, "name": "erlctl"}
@@ -171,18 +183,35 @@ class Slurm(Launcher):
                 "slurm_signal_delay_s": self.signal_seconds}
 
 
-def _known_jobs(folder: Path, queue: Queue) -> tuple[dict[str, Job], Mapping[str, Queued]]:
+def _known_jobs(
+    folder: Path, queue: Queue, say: Callable[[str], None]
+) -> tuple[dict[str, Submitted], Mapping[str, Queued]]:
     """Return the last job that each run was submitted with, by label, and what is queued now."""
-    before = slurm_records.known(folder)
+    before = slurm_records.known(folder, say)
     queued = queue.jobs([number for each in before for number in each.jobs]) if before else {}
-    jobs = {label: Job(number, submission)
+    jobs = {label: Submitted(number, submission)
             for submission in (each.found_in(queued) for each in before)
             for label, number in submission.job_of.items()}
     return jobs, queued
 
 
+def _is_to_come(planned: Planned, job: Submitted, queued: Mapping[str, Queued]) -> bool:
+    """Return whether a job will train a run; one that has ended it may linger, or train others."""
+    facts = read_run_json(planned.paths)
+    return job.number in queued and not job.submission.has_ended(planned.label, facts)
+
+
+def _tell_of_waiting(
+    waiting: Mapping[str, Submitted], queued: Mapping[str, Queued], on_event: OnEvent
+) -> None:
+    for label, job in waiting.items():
+        entry = queued[job.number]
+        advice = f": {entry.advice(job.number)}" if entry.is_stuck else ""
+        on_event(Message(label, f"submitted before as job {job.number}, {entry.sentence}{advice}"))
+
+
 def _unless_ours(
-    planned: Planned, jobs: Mapping[str, Job], queued: Mapping[str, Queued]
+    planned: Planned, jobs: Mapping[str, Submitted], queued: Mapping[str, Queued]
 ) -> Planned:
     """Return a run that is busy as one to go on with, if a job from here is what trains it."""
     job = jobs.get(planned.label)
