@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from erlctl.api.results import Runs
 
+    Seeds = str | int | Sequence[int] | npt.NDArray[np.integer[Any]]
+
 DICT = "<dict>"
 Spec = str | os.PathLike[str] | Mapping[str, Any] | Experiment
 
@@ -74,8 +76,7 @@ class TrainedBatch:
 
 def train(
     spec: Spec, *, overrides: Mapping[str, Any] | Sequence[str] = (),
-    seeds: str | int | Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-    variants: Sequence[str] = (), where: Sequence[str] = (),
+    seeds: Seeds | None = None, variants: Sequence[str] = (), where: Sequence[str] = (),
     runs_dir: str | os.PathLike[str] = "runs", jobs: int | None = None, cores: int | None = None,
     device: Device = "cpu", fresh: bool = False, fail_fast: bool = False,
     max_seconds: float | None = None, max_memory: float | None = None,
