@@ -25,11 +25,17 @@ from erlctl.runs.provenance import command_line
 from erlctl.spec.canonical import flow_text
 from erlctl.spec.load import Check
 from erlctl.spec.schema import Experiment
+from erlctl.spec.seeds import EXPECTED
 from erlctl.spec.source import InMemory
 from erlctl.tensorflow_setup import Device
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from erlctl.api.results import Runs
+
+    Seeds = str | int | Sequence[int] | npt.NDArray[np.integer[Any]]
 
 DICT = "<dict>"
 Spec = str | os.PathLike[str] | Mapping[str, Any] | Experiment
@@ -70,7 +76,7 @@ class TrainedBatch:
 
 def train(
     spec: Spec, *, overrides: Mapping[str, Any] | Sequence[str] = (),
-    seeds: str | int | None = None, variants: Sequence[str] = (), where: Sequence[str] = (),
+    seeds: Seeds | None = None, variants: Sequence[str] = (), where: Sequence[str] = (),
     runs_dir: str | os.PathLike[str] = "runs", jobs: int | None = None, cores: int | None = None,
     device: Device = "cpu", fresh: bool = False, fail_fast: bool = False,
     max_seconds: float | None = None, max_memory: float | None = None,
@@ -88,7 +94,7 @@ def train(
         spec: A spec file, a dictionary of the same form, or an experiment of
             `erlctl.experiment.load_all`.
         overrides: {"training.steps": 20000} or ["training.steps=20000"], as `--set`.
-        seeds: Replace the spec's: 10 (0 to 9) or "0-4,7".
+        seeds: Replace the spec's: 10 (0 to 9), [0, 7, 8], an array of them, or "0-4,7".
         variants: Names or globs; only these.
         where: Texts "agent.gamma=0.95"; only runs whose spec says so.
         runs_dir: Folder that holds the experiments.
@@ -134,7 +140,8 @@ def train(
         runs = Selection.parse(variants, where).of_specs(experiment.runs)
         experiment = dataclasses.replace(experiment, runs=tuple(runs))
     if isinstance(launcher, str):
-        launcher = launchers.make(launcher, _texts(launcher_options))
+        launcher = launchers.make(launcher, _texts(
+            launcher_options, "launcher_options", "KEY=VALUE"))
     references = [Reference.of(each) for each in callbacks]
     vouched = [each.module for given, each in zip(callbacks, references, strict=True)
                if not isinstance(given, str)]
@@ -149,7 +156,7 @@ def train(
 
 
 def _experiment(
-    spec: Spec, overrides: Sequence[str], seeds: str | int | None, trusted: Sequence[str],
+    spec: Spec, overrides: Sequence[str], seeds: Any, trusted: Sequence[str],
     check_run: Check,
 ) -> Experiment:
     if isinstance(spec, Experiment):
@@ -158,15 +165,27 @@ def _experiment(
                               "seeds are given: an experiment is resolved already")
         return spec
     source = InMemory(DICT, yaml_text(spec)) if isinstance(spec, Mapping) else os.fspath(spec)
-    text = None if seeds is None else str(seeds)
+    text = None if seeds is None else _seeds_text(seeds)
     (experiment,) = load_all([source], overrides, text, trusted, check_run)
     return experiment
 
 
-def _texts(given: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """Return texts PATH=VALUE."""
+def _seeds_text(seeds: Any) -> str:
+    """Return seeds as `--seeds` has them."""
+    plain = _plain(seeds, "seeds", [])
+    if isinstance(plain, list) and plain and all(type(seed) is int and seed >= 0 for seed in plain):
+        return "".join(f"{seed}," for seed in plain)  # "3," is seed 3, "3" is three seeds
+    if type(plain) not in (int, str):
+        raise DomainError("seeds", seeds, f"{EXPECTED}; a sequence's are whole numbers from 0")
+    return str(plain)
+
+
+def _texts(
+    given: Mapping[str, Any] | Sequence[str], name: str = "overrides", form: str = "PATH=VALUE"
+) -> list[str]:
+    """Return texts of that form, from the argument `name`."""
     if isinstance(given, str):
-        raise DomainError("overrides", given, "a mapping or a list of texts PATH=VALUE")
+        raise DomainError(name, given, f"a mapping or a list of texts {form}")
     if not isinstance(given, Mapping):
         return list(given)
     problems: list[Problem] = []

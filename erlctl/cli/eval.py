@@ -40,7 +40,7 @@ class _Checkpoint(click.ParamType):
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="Seed of the episodes; no training run sees these.")
 @click.option("--video", type=click.Path(dir_okay=False, path_type=Path),
-              help="Draw one episode to this .gif or .mp4 file; for a single run.")
+              help="Draw the first episode to this .gif or .mp4 file; for a single run.")
 @click.option("--env", "environment_id", metavar="ID",
               help="Play another environment with the same spaces, without the run's env kwargs.")
 @click.option("--env-kwarg", "keywords", metavar="KEY=VALUE", multiple=True,
@@ -156,7 +156,7 @@ def _play_all(
             rows.append(_row(paths, result, play))
             if play.video is not None:
                 try:
-                    _draw(player, paths, run, play, play.video)
+                    _draw(player, paths, run, play, play.video, len(result.returns))
                 except (ErlctlError, OSError) as error:
                     no_video = ErlctlError(f"no video was written: {error}")
     return rows, failures, no_video
@@ -183,11 +183,13 @@ def _row(paths: Any, result: Any, play: _Play) -> dict[str, Any]:
     }
 
 
-def _draw(player: Any, paths: Any, run: Any, play: _Play, video: Path) -> None:
+def _draw(
+    player: Any, paths: Any, run: Any, play: _Play, video: Path, num_episodes: int
+) -> None:
     from erlctl.environments import rendering
 
     run, program, _ = player.load(paths, play.checkpoint, run)
-    film = program.film(seed=play.seed, policy=play.policy)
+    film = program.film(num_episodes, seed=play.seed, policy=play.policy)
     name, arguments = run.environment.id, run.environment.kwargs
     if film.states:
         frames = (rendering.render_frame(name, state, arguments) for state in film.states)

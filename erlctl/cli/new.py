@@ -18,7 +18,7 @@ from erlctl.environments.host import backends
 from erlctl.environments.space import Spaces
 from erlctl.errors import DomainError, ErlctlError, SpecError, UnknownNameError
 from erlctl.experiment import load_all, presets, template
-from erlctl.experiment.fit import has_table
+from erlctl.experiment.fit import UNREAD, has_table
 from erlctl.experiment.load import spaces_of
 from erlctl.experiment.presets import Preset
 from erlctl.experiment.trust import is_trusted
@@ -30,7 +30,7 @@ _FIRST_CHOICE = {
     "discrete": "munchausen_dqn", "continuous": "sac", "multi_discrete": "factorial_dpp",
 }
 # What only host environments have.
-_HOST_FIELDS = ("environment.wrappers", "environment.vectorise", "environment.step_timeout")
+_HOST_FIELDS = {"environment.wrappers", "environment.vectorise", "environment.step_timeout"}
 
 
 def _echo_presets(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -169,8 +169,10 @@ def _spec(
         {} if section.backend == "auto" else {"backend": section.backend})
     settings = presets.merged(
         {"environment": environment, "agent": {"algorithm": algorithm}}, settings)
-    is_compiled = backends.resolve(section) == "compiled"
-    return template.write(settings, name, about, _HOST_FIELDS if is_compiled else ()), about
+    left_out = set(UNREAD.get(cls.base, ()))
+    if backends.resolve(section) == "compiled":
+        left_out |= _HOST_FIELDS
+    return template.write(settings, name, about, left_out), about
 
 
 def _others(chosen: type[Algorithm], section: EnvironmentSection) -> list[str]:

@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -93,8 +94,14 @@ def _remembered(key: str, default: Any) -> Any:
     return context.meta.get(key, default) if context else default
 
 
+def _be_quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    _remember(_QUIET)(context, parameter, value)
+    if value and not sys.warnoptions:  # whoever says `python -W` wants them
+        warnings.simplefilter("ignore")
+
+
 quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember(_QUIET),
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_be_quiet,
     help="Nothing on stderr but errors.",
 )
 

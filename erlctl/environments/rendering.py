@@ -10,7 +10,6 @@ import functools
 import importlib.util
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erlctl.environments import registry
+from erlctl.environments.host import packages
 from erlctl.errors import ErlctlError
 
 if TYPE_CHECKING:
@@ -139,14 +139,9 @@ def _by_gym(environment_id: str, state: State, arguments: tuple[tuple[str, Any],
 
 @functools.cache
 def _gym(environment_id: str) -> Any:
-    # Without a display or a sound card, and without pygame's greeting on standard output.
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    packages.prepare_pygame()
     try:
-        import gym
-
-        return gym.make(environment_id).unwrapped
+        return packages.load("gym").make(environment_id).unwrapped
     except ImportError as error:
         raise ErlctlError(
             f"{environment_id} cannot be drawn: {error}", fix="pip install 'pygame==2.1.3'"

@@ -15,7 +15,7 @@ from erlctl.fields import Choice, Options, Schedule
 from erlctl.spec import canonical
 from erlctl.spec.load import OF_ONE_RUN, SPANNING
 from erlctl.spec.reader import default_of, hints_of
-from erlctl.spec.schema import RunSpec
+from erlctl.spec.schema import RunSpec, SearchDomain, SearchSection
 
 _KINDS = {
     int: "whole number", float: "number", bool: "true or false", str: "text",
@@ -78,6 +78,7 @@ def rows(path: str = "") -> list[Row]:
     everything = [
         *(Row(((name, False),), {**_NOTHING, "meaning": doc}) for name, doc in SPANNING.items()),
         *(row for row in _rows_of(RunSpec) if row.path not in OF_ONE_RUN), *_rows_of_keywords(),
+        *_rows_of(SearchSection, (("search", False),)),
     ]
     # An id has dots where it names code, never where it is in the catalogue.
     found = [row for row in everything if row.is_shown(path.split(".") if path else ())]
@@ -103,6 +104,8 @@ def _rows_of(
             yield from _rows_of(hint, address, value if isinstance(value, hint) else None, opens)
         else:
             yield Row(address, facts, opens)
+            if hint == Mapping[str, SearchDomain]:
+                yield from _rows_of(SearchDomain, (*address, ("PATH", False)), opens=opens)
 
 
 def _rows_of_choice(

@@ -25,17 +25,20 @@ _VALUE_BASES = ("regularised_dqn", "companion")
 # million, MinAtar's there 13.8 million, 75 times as slow per update.
 _MAX_DENSE_WEIGHTS = 5_000_000
 _TABULAR = tuple(entry.id for entry in TABULAR)
-# What only agents read: a planner is refused anything but the defaults, which mean nothing.
-_OF_AGENTS = {
-    "environment": ("num_envs", "wrappers", "vectorise", "step_timeout"),
-    "training": (
-        "learning_starts", "train_every", "updates", "batch_size", "replay_capacity",
-        "target_update_every", "target_update_polyak", "compile", "initial_checkpoint",
+# Sections and fields that nothing reads, by the base of the algorithm: there a run is refused what
+# is not the default, which means nothing.
+UNREAD: Mapping[str, tuple[str, ...]] = {
+    "planner": (
+        "network", "optimizer", "environment.num_envs", "environment.wrappers",
+        "environment.vectorise", "environment.step_timeout", "training.learning_starts",
+        "training.train_every", "training.updates", "training.batch_size",
+        "training.replay_capacity", "training.target_update_every",
+        "training.target_update_polyak", "training.compile", "training.initial_checkpoint",
+        "checkpoint.replay",
     ),
-    "checkpoint": ("replay",),
+    # An update of kernel_dpp is a whole iteration and sets the target copy itself.
+    "kernel": ("optimizer", "training.target_update_every", "training.target_update_polyak"),
 }
-# An update of kernel_dpp is a whole iteration and sets the target copy itself.
-_OF_DESCENT = {"training": ("target_update_every", "target_update_polyak")}
 _DEFAULTS = {
     "environment": EnvironmentSection(id="any"), "training": TrainingSection(),
     "checkpoint": CheckpointSection(),
@@ -107,24 +110,21 @@ def _planner_misfits(planner: Planner, run: RunSpec) -> Iterator[tuple[str, str]
             f"{name} plans on the table of a compiled tabular environment ({', '.join(_TABULAR)}), "
             f"which {environment.id} is not; the nearest agent is {planner.deep}"
         )
-    yield from _unread(run, ("network", "optimizer"), _OF_AGENTS, f"{name} is a planner")
+    yield from _unread(run, f"{name} is a planner")
 
 
-def _unread(
-    run: RunSpec, sections: tuple[str, ...], fields: Mapping[str, tuple[str, ...]], reason: str
-) -> Iterator[tuple[str, str]]:
+def _unread(run: RunSpec, reason: str) -> Iterator[tuple[str, str]]:
     """Refuse anything but the defaults where the run's algorithm reads nothing."""
-    for section in sections:
-        if getattr(run, section) != default_of(RunSpec.__dataclass_fields__[section]):
-            yield section, f"{reason} and has none: remove this section"
-    for section, names in fields.items():
-        given, default = getattr(run, section), _DEFAULTS[section]
-        for name in names:
-            if getattr(given, name) != getattr(default, name):
-                yield f"{section}.{name}", (
-                    f"{reason}, for which this means nothing: remove it, or give it in the "
-                    "variants of the others alone"
-                )
+    for path in UNREAD[run.agent.base]:
+        section, _, name = path.partition(".")
+        given = getattr(run, section)
+        if not name and given != default_of(RunSpec.__dataclass_fields__[section]):
+            yield path, f"{reason} and has none: remove this section"
+        elif name and getattr(given, name) != getattr(_DEFAULTS[section], name):
+            yield path, (
+                f"{reason}, for which this means nothing: remove it, or give it in the variants of "
+                "the others alone"
+            )
 
 
 def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:
@@ -137,7 +137,7 @@ def _network_misfits(run: RunSpec) -> Iterator[tuple[str, str]]:
                 f"{name} is linear in fixed features; write `type: features`, or `type: linear` "
                 "where observations are features themselves"
             )
-        yield from _unread(run, ("optimizer",), _OF_DESCENT, f"{name} solves for its weights")
+        yield from _unread(run, f"{name} solves for its weights")
     elif getattr(run.network, "dueling", None) and run.agent.base not in _VALUE_BASES:
         yield "network.dueling", (
             f"{name} has heads other than action values, which a dueling head means nothing for; "

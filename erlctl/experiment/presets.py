@@ -119,6 +119,11 @@ def fitting(spaces: Spaces | None, algorithm: type[Algorithm]) -> Settings:
         algorithm: Declaration.
     """
     shape = spaces.observation.shape if spaces else ()
+    if algorithm.base == "planner":  # a step is an iteration over the whole table
+        return {
+            "training": {"steps": 1000}, "evaluation": {"every": 100, "episodes": 20},
+            "checkpoint": {"every": 500}, "logging": {"every": 10},
+        }
     if algorithm.base == "kernel":  # few large fits
         return {
             "network": {"type": "features", "features": "ald", "count": 300, "novelty": 0.1},

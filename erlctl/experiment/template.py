@@ -28,7 +28,7 @@ def write(settings: Settings, name: str, about: Collection[str], left_out: Colle
         settings: What is set, with `environment.id` and `agent.algorithm`.
         name: Of the experiment.
         about: Paragraphs that stand at the top.
-        left_out: Dotted paths of fields that have no use here.
+        left_out: Sections that are not set, and dotted paths of fields, that have no use here.
     """
     lines = [f"# yaml-language-server: $schema={SCHEMA_FILE}"]
     for paragraph in (*about, _RULE):
@@ -37,7 +37,7 @@ def write(settings: Settings, name: str, about: Collection[str], left_out: Colle
         dataclasses.fields(RunSpec), RunSpec), strict=True):
         if field.name in settings:
             lines += _section(field, settings[field.name], left_out)
-        elif field.name not in OF_ONE_RUN:
+        elif field.name not in (*OF_ONE_RUN, *left_out):
             value = name if field.name == "name" else facts["default"]
             lines += _line(f"{field.name}: {canonical.flow_text(value)}", facts["meaning"], "")
     lines += _line("seeds: 3", SPANNING["seeds"], "")

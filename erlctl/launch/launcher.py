@@ -181,7 +181,7 @@ def make(name: str, options: Sequence[str] = (), config: Path | None = None) -> 
     assert issubclass(cls, Launcher)
     problems = list[Problem]()
     tree = _section(config, name, problems)
-    changes = parse_overrides(options, problems, source="--launcher-option")
+    changes = parse_overrides(options, problems, source="--launcher-option", form="KEY=VALUE")
     reader = Reader()
     made = reader.section(apply(tree, changes, problems), cls)
     if made is FAILED or problems or reader.problems:

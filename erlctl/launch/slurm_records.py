@@ -103,7 +103,9 @@ class Submission:
         """Return the last line that a job has said on stderr, "" where it said nothing."""
         found = ""
         process_or_job = job.partition(":")[0]  # see `LocalQueue`
-        for path in sorted((self.folder / process_or_job).glob("*.err")):
+        logs = [*(self.folder / process_or_job).glob("*.err"),
+                *self.folder.glob(f"{process_or_job}_*.err")]  # of a local one
+        for path in sorted(logs):
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
             found = next((line.strip() for line in reversed(lines) if line.strip()), found)
         return found

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from erlctl.errors import DamagedError, ErlctlError, RunBusyError
+from erlctl.errors import DamagedError, DomainError, ErlctlError, RunBusyError
 from erlctl.files import open_regular
 from erlctl.runs import lock, store
 from erlctl.runs.layout import RunPaths
@@ -67,9 +67,12 @@ def pack(runs: Sequence[RunPaths], target: Path) -> tuple[int, list[Path]]:
 
     Raises:
         RunBusyError: A process is writing to a run.
+        DomainError: `target` has the name of another kind of file.
         ErlctlError: `target` is there already, or two runs would have the same name in it.
         DamagedError: What was read back is not what was written.
     """
+    if not target.name.endswith((".tar.gz", ".tgz")):
+        raise DomainError("-o", str(target), "a name that ends in .tar.gz or .tgz")
     if os.path.lexists(target):
         raise ErlctlError(f"{target} is there already; nothing was overwritten",
                           fix="name another file with -o, or move this one away")

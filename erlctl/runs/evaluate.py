@@ -11,10 +11,11 @@ import numpy as np
 
 from erlctl import spec
 from erlctl.environments.space import Spaces
-from erlctl.errors import ErlctlError, SpecError
+from erlctl.errors import ErlctlError, Problem, SpecError
 from erlctl.experiment import load_all, look_at, trust
 from erlctl.runs.layout import RunPaths
 from erlctl.runs.programs import ProgramCache
+from erlctl.spec.overrides import parse_overrides
 from erlctl.spec.schema import EnvironmentSection, RunSpec
 from erlctl.spec.source import InMemory
 
@@ -109,6 +110,10 @@ def elsewhere(
         is_ours = section.backend in ("compiled", "gym")
         section = dataclasses.replace(
             section, id=environment_id, kwargs={}, backend="auto" if is_ours else section.backend)
+    problems = list[Problem]()
+    parse_overrides(keywords, problems, "--env-kwarg", "KEY=VALUE such as time_limit=200")
+    if problems:
+        raise SpecError(problems)
     text = spec.dump(dataclasses.replace(run, environment=section))
     overrides = [f"environment.kwargs.{keyword}" for keyword in keywords]
     name = "--env" if environment_id is not None else "--env-kwarg"

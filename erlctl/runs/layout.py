@@ -117,7 +117,7 @@ class RunPaths:
 
     @property
     def policy(self) -> Path:
-        """The greedy policy as a SavedModel."""
+        """The evaluation policy: a SavedModel, of a planner `policy.npz`."""
         return self.root / "policy"
 
     @property

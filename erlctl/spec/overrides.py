@@ -32,12 +32,20 @@ class Override:
 
 
 def parse_overrides(
-    texts: Sequence[str], problems: list[Problem], source: str = "--set"
+    texts: Sequence[str], problems: list[Problem], source: str = "--set",
+    form: str = "PATH=VALUE such as agent.gamma=0.95",
 ) -> list[Override]:
-    """Return the overrides that are well formed; the others are added to `problems`."""
+    """Return the overrides that are well formed; the others are added to `problems`.
+
+    Args:
+        texts: The overrides.
+        problems: Takes what is wrong.
+        source: The option that they were given with.
+        form: What messages say that it takes.
+    """
     overrides: list[Override] = []
     for index, text in enumerate(texts, start=1):
-        override = _parse(text, Where(f"{source}[{index}]"), problems)
+        override = _parse(text, Where(f"{source}[{index}]"), problems, form)
         if override is None:
             continue
         earlier = next((o for o in overrides if overlap(o.path, override.path)), None)
@@ -69,12 +77,11 @@ def overlap(a: str, b: str) -> bool:
     return f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
 
 
-def _parse(text: str, where: Where, problems: list[Problem]) -> Override | None:
+def _parse(text: str, where: Where, problems: list[Problem], form: str) -> Override | None:
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not _PATH.fullmatch(path):
-        problems.append(where.problem(
-            "", f"expected PATH=VALUE such as agent.gamma=0.95, got {text!r}"))
+        problems.append(where.problem("", f"expected {form}, got {text!r}"))
         return None
     duplicates: list[Problem] = []
     try:

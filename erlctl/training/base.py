@@ -164,9 +164,9 @@ class TrainingProgram(abc.ABC):
         """
         return self._evaluator.evaluate(num_episodes, seed=seed, policy=policy)
 
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return one fresh episode to be drawn."""
-        return self._evaluator.film(seed=seed, policy=policy)
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
+        """Return the first of the episodes that `evaluate` plays for the same, to be drawn."""
+        return self._evaluator.film(num_episodes, seed=seed, policy=policy)
 
     def policy(self, name: PolicyName, seed: int) -> Any:
         """Return a TF-Agents policy on the environment's observations; `seed` decides its draws."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -69,8 +70,8 @@ class Evaluator(abc.ABC):
         """Return (returns float64 [E], lengths int64 [E]) of `num_episodes` episodes."""
 
     @abc.abstractmethod
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return one episode to be drawn."""
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
+        """Return the first of the episodes that `evaluate` plays for the same, to be drawn."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -116,15 +117,18 @@ class CompiledEvaluator(Evaluator):
         returns, lengths = stage.episodes()
         return returns.numpy().astype(np.float64), lengths.numpy().astype(np.int64)
 
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return the states of one episode."""
-        stage = self._stage(1, policy)
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
+        """Return the states of the first of the episodes that `evaluate` plays for the same."""
+        # All are played and compiled alike, since what is drawn and rounded depends on both.
+        stage = self._stage(num_episodes, policy)
         environment = stage.environment
+        compiled = functools.partial(
+            tf.function, jit_compile=self._learner.is_xla, autograph=False)
         self.reseed(seed)
-        environment.reset()
+        compiled(lambda: environment.reset().reward)()
         variables = environment.state_variables
 
-        @tf.function(autograph=False)
+        @compiled
         def turn() -> tuple[Any, ...]:
             # The state that the step leads to, before an ended episode makes way for the next.
             action = stage.policy.action(environment.current_time_step()).action

@@ -44,7 +44,7 @@ class HostEvaluator(Evaluator):
         self, num_episodes: int, *, seed: int | None, policy: PolicyName
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64 [E], lengths int64 [E]); the environment's own rewards."""
-        count = min(num_episodes, _MAX_ENVIRONMENTS)
+        count = _num_environments(num_episodes)
         if count not in self._vectors:
             self._vectors[count] = make_vector(self._learner.run.environment, count)
         self.reseed(seed)
@@ -62,28 +62,32 @@ class HostEvaluator(Evaluator):
         returns, lengths = zip(*flat, strict=True)
         return np.array(returns, np.float64), np.array(lengths, np.int64)
 
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return one episode, played while its frames are taken: a whole game may have gigabytes.
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
+        """Return the first of the episodes that `evaluate` plays for the same.
 
-        The last frame is that before the environment restarts.
+        It is played while its frames are taken: those of a whole game may have gigabytes. The last
+        one is that before the environment restarts.
         """
         film = Film([], math.nan)
-        film.frames = self._played(film, seed, policy)
+        film.frames = self._played(film, _num_environments(num_episodes), seed, policy)
         return film
 
-    def _played(self, film: Film, seed: int, policy: PolicyName) -> Iterator[np.ndarray]:
-        vector = make_vector(self._learner.run.environment, 1, draws=True)
+    def _played(
+        self, film: Film, count: int, seed: int, policy: PolicyName
+    ) -> Iterator[np.ndarray]:
+        # As many as in `evaluate`: what a policy draws depends on it.
+        vector = make_vector(self._learner.run.environment, count, draws=True)
         try:
             self.reseed(seed)
             rollout = _Rollout(self, vector, policy)
-            is_over = False
-            while not is_over:
+            ended: dict[int, tuple[float, int]] = {}
+            while 0 not in ended:
                 picture = vector.render()
                 if picture is None:
                     raise ErlctlError(f"{vector.environment} draws no pictures")
                 yield picture
-                is_over = bool(rollout.step()[0])
-            film.total, _ = rollout.take(0)
+                ended = {index: rollout.take(index) for index in rollout.step().nonzero()[0]}
+            film.total, _ = ended[0]
         finally:
             vector.close()
 
@@ -107,6 +111,10 @@ class HostEvaluator(Evaluator):
                 [self._codec.observations_signature(count)], xla=self._learner.is_xla,
             )
         return self._actors[key]
+
+
+def _num_environments(num_episodes: int) -> int:
+    return min(num_episodes, _MAX_ENVIRONMENTS)
 
 
 class _Rollout:

@@ -154,13 +154,13 @@ class PlannerProgram:
         probabilities: Array = np.exp(log_pi[0])
         return probabilities
 
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
         """Refuse: a planner plays on the table alone.
 
         Raises:
             ErlctlError: Always.
         """
-        del seed, policy
+        del num_episodes, seed, policy
         raise ErlctlError(
             f"{self._planner.registered_name} is a planner, whose episodes are not drawn",
             fix=f"draw one of its agent, {self._planner.deep}",

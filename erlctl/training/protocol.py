@@ -63,8 +63,8 @@ class Program(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (returns float64, lengths int64) of evaluation episodes."""
 
-    def film(self, *, seed: int, policy: PolicyName) -> Film:
-        """Return one fresh episode to be drawn."""
+    def film(self, num_episodes: int, *, seed: int, policy: PolicyName) -> Film:
+        """Return the first of the episodes that `evaluate` plays for the same, to be drawn."""
 
     def state(self) -> Mapping[str, Any]:
         """Return stable name -> variable or array: exactly what the run is."""

@@ -147,6 +147,22 @@ def test_overrides_seeds_and_selection_are_those_of_the_command(tmp_path):
 
 
 @pytest.mark.usefixtures("fake_workers")
+@pytest.mark.parametrize(("seeds", "expected"), [
+    ((2, 3), [2, 3]), (range(1), [0]), (np.arange(2), [0, 1]), ([3], [3]),
+    ([np.int64(4)], [4]), (np.int64(1), [0]), ("4,7-8", [4, 7, 8]),
+])
+def test_seeds_may_be_any_sequence_of_whole_numbers(tmp_path, seeds, expected):
+    result = erlctl.train(DICT, seeds=seeds, runs_dir=tmp_path, quiet=True)
+    assert [row["run"] for row in result.rows] == [f"api/dqn/seed-{seed}" for seed in expected]
+
+
+@pytest.mark.parametrize("seeds", [[0, 1.5], [-1], [True], ["0"], [], {0, 1}, 2.5, [[0]]])
+def test_what_are_no_seeds_is_refused_by_the_arguments_name(tmp_path, seeds):
+    with pytest.raises(DomainError, match=r"^seeds must be a number of seeds .* whole numbers"):
+        erlctl.train(DICT, seeds=seeds, runs_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("fake_workers")
 def test_a_failed_run_is_a_result(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_TROUBLE", "1:diverge")
     result = erlctl.train(DICT, runs_dir=tmp_path / "runs", quiet=True)
@@ -208,9 +224,9 @@ def test_a_missing_initial_checkpoint_names_the_field(tmp_path):
 
 @pytest.mark.parametrize("wish", [
     {"jobs": 0}, {"cores": -1}, {"max_seconds": 0}, {"max_memory": float("nan")},
-    {"device": "tpu"}])
+    {"device": "tpu"}, {"overrides": "training.steps=9"}, {"launcher_options": "a=1"}])
 def test_what_no_option_takes_is_refused(wish, tmp_path):
-    with pytest.raises(DomainError, match=next(iter(wish))):
+    with pytest.raises(DomainError, match=rf"^{next(iter(wish))} must be"):
         erlctl.train(DICT, runs_dir=tmp_path / "runs", quiet=True, **wish)
     assert not (tmp_path / "runs").exists()
 

@@ -40,6 +40,7 @@ def test_f37_a_film_that_cannot_be_drawn_costs_no_evaluation(tmp_path, monkeypat
             return SimpleNamespace(run=run, step=5, returns=returns, lengths=lengths)
 
     def draw(*args):
+        assert args[-1] == 2  # episodes, of which the first is drawn
         raise error
 
     root = tmp_path / "study" / "dqn" / "seed-0"
@@ -109,7 +110,8 @@ def test_other_spaces_are_refused_with_both(cart_pole_run):
 @pytest.mark.parametrize(("name", "keywords", "words"), [
     ("CartPole-v7", [], "^--env: environment.id: unknown environment 'CartPole-v7'"),
     (None, ["length=3"], r"^--env-kwarg\[1\]: environment.kwargs.length: unknown key"),
-    (None, ["length"], r"^--env-kwarg\[1\]"),
+    (None, ["time_limit=9", "length"],
+     r"^--env-kwarg\[2\]: expected KEY=VALUE such as time_limit=200, got 'length'"),
 ])
 def test_mistakes_in_another_environment_name_the_option(cart_pole_run, name, keywords, words):
     with pytest.raises(SpecError, match=words):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tarfile
 import threading
+import warnings
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from erlctl.cli import COMMANDS, group
+from erlctl.cli import COMMANDS, group, options
 from erlctl.errors import DamagedError
 from erlctl.runs import archive, lock, notes
 from erlctl.runs.layout import RunPaths
@@ -171,6 +174,19 @@ def test_quiet_is_silent_before_and_after_the_command(sweep):
     assert erlctl("--quiet", "ls", sweep / "nope").err  # errors are not information
 
 
+@pytest.mark.filterwarnings("always")
+def test_quiet_keeps_libraries_from_warning(monkeypatch):
+    @click.command()
+    def noisy():
+        warnings.warn("something is old", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(sys, "warnoptions", [])
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: click.echo(message, err=True))
+    command = options.quiet_option(noisy)
+    assert "something is old" in CliRunner().invoke(command, []).output
+    assert CliRunner().invoke(command, ["-q"]).output == ""
+
+
 def test_notes_and_tags_are_kept_shown_and_found(sweep):
     run = sweep / "family" / "dpp" / "seed-0"
     before = snapshot(run)
@@ -294,7 +310,16 @@ def test_an_archive_holds_every_file_with_its_digest(sweep, tmp_path):
                for name, data in found.items())
     assert len(variants(unpacked)) == len(variants(sweep)) == 10
     assert erlctl("archive", sweep, "-o", target).code == 1
+    assert erlctl("archive", sweep / "family" / "dpp", "-o", tmp_path / "dpp.tgz").code == 0
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("name", ["all.zip", "all.tar", "all", "tgz"])
+def test_an_archive_has_the_name_of_what_it_is(sweep, tmp_path, name):
+    result = erlctl("archive", sweep, "-o", tmp_path / name)
+    assert (result.code, result.out) == (2, "")
+    assert "must be a name that ends in .tar.gz or .tgz" in result.err
+    assert not (tmp_path / name).exists()
 
 
 def test_an_archive_that_reads_back_differently_is_never_left(sweep, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from erlctl.algorithms.dqn import Dqn
 from erlctl.environments.host import backends
 from erlctl.environments.registry import COMPILED
 from erlctl.experiment import load_all, presets, template
+from erlctl.experiment.fit import UNREAD
 from erlctl.experiment.json_schema import schema
 from erlctl.spec.schema import RunSpec
 from tests.cli.helpers import erlctl as run
@@ -107,6 +108,23 @@ def test_every_algorithm_gets_a_spec(algorithm):
         "--env", {"continuous": "Pendulum-v1", "multi_discrete": "Reacher"}.get(kind, "Chain"),
         "--algorithm", algorithm))
     assert made.agent.registered_name == algorithm
+
+
+@pytest.mark.parametrize(("environment", "algorithm"), [
+    ("Garnet", "tabular_cvi"), ("CartPole-v1", "kernel_dpp"),
+])
+def test_what_an_algorithm_does_not_read_is_left_out(environment, algorithm):
+    path = written("--env", environment, "--algorithm", algorithm)
+    names = set(re.findall(r"^ *#?(\w+):", path.read_text(), flags=re.MULTILINE))
+    unread = {name.rpartition(".")[2] for name in UNREAD[run_of(path).agent.base]}
+    assert "optimizer" in unread
+    assert not names & unread
+
+
+def test_a_planner_begins_with_iterations_not_environment_steps():
+    made = run_of(written("--env", "Garnet", "--algorithm", "tabular_cvi"))
+    assert made.training.steps == 1000
+    assert made.evaluation.every < made.checkpoint.every < made.training.steps
 
 
 @pytest.mark.parametrize(("environment", "algorithm"), [

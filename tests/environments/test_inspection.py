@@ -44,6 +44,13 @@ def test_an_id_that_nobody_knows_names_the_nearest():
         inspection.find_backends("Cartpole-v1")
 
 
+@pytest.mark.parametrize("name", ["CartPole-v1 ", "Cart Pole-v1", "ALE/", "/x", "@", ""])
+def test_what_is_no_id_at_all_is_unknown_as_well(name):
+    with pytest.raises(UnknownNameError, match=f"unknown environment '{name}'.* known: ") as caught:
+        inspection.find_backends(name)
+    assert ("did you mean 'CartPole-v1'" in str(caught.value)) == name.startswith("Cart")
+
+
 def test_the_first_backend_that_can_make_an_environment_is_taken():
     """Gym has registered the lander, but what it needs is not installed with erlctl."""
     assert "gym" in inspection.find_backends("LunarLander-v2")

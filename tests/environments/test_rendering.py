@@ -1,5 +1,8 @@
 """Frames of every compiled environment, and films of frames."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,6 +41,21 @@ def test_a_frame_shows_the_state(name, x, other):
     frames = [rendering.render_frame(name, {"x": np.float32(state)}) for state in (x, other, x)]
     assert (frames[0] != frames[1]).any()
     np.testing.assert_array_equal(frames[0], frames[2])
+
+
+@pytest.mark.parametrize("draw", [
+    "from erlctl.environments import rendering\n"
+    "rendering.render_frame('CartPole-v1', {'x': [0.0] * 4})",
+    "from erlctl.environments.host.make import make_vector\n"
+    "from erlctl.spec.schema import EnvironmentSection\n"
+    "vector = make_vector(EnvironmentSection(id='CartPole-v1', backend='gym'), 1, draws=True)\n"
+    "vector.reset(__import__('numpy').array([0]))\n"
+    "assert vector.render().ndim == 3",
+], ids=["compiled", "host"])
+def test_drawing_says_nothing(draw):
+    code = f"{draw}\nimport sys; assert 'pygame' in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_game_is_drawn_as_its_channels():

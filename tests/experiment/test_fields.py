@@ -63,6 +63,40 @@ def test_policies_of_algorithms_are_shown_where_they_are_asked_for():
     assert epsilon in listed("agent.collect_policy")
 
 
+def paths_in(shape, definitions, path=""):
+    """Yield the path of every property that a JSON Schema describes; schedules are values."""
+    properties = shape.get("properties", {})
+    if set(properties) == {"start", "end", "steps"}:
+        return
+    same = [*shape.get("anyOf", ()), *shape.get("allOf", ())]
+    same += [shape["then"]] if "then" in shape else []
+    same += [definitions[shape["$ref"].rpartition("/")[2]]] if "$ref" in shape else []
+    for part in same:
+        yield from paths_in(part, definitions, path)
+    below = [(f"{path}.{name}".strip("."), part) for name, part in properties.items()]
+    if "properties" in (others := shape.get("additionalProperties") or {}):
+        below.append((f"{path}.PATH", others))
+    for name, part in below:
+        yield name
+        if isinstance(part, dict):
+            yield from paths_in(part, definitions, name)
+
+
+def test_fields_and_schema_know_the_same_paths():
+    document = schema()
+    known = set(paths_in(document, document["$defs"]))
+    assert {"search.trials", "search.space.PATH.low", "agent.collect_policy.epsilon"} <= known
+    assert {row.path for row in fields.rows()} <= known
+    for path in known:
+        assert fields.rows(path)
+
+
+def test_what_a_search_may_hold_is_listed():
+    assert listed("search.trials")["search.trials", ""]["default"] == 30
+    assert ("search.space.PATH.log", "") in listed("search.space")
+    assert "search.sampler" in erlctl("fields").out
+
+
 @pytest.mark.parametrize(("path", "guess"), [
     ("trainin", "training"), ("training.step", "training.steps"), ("agent.gama", "agent.gamma"),
 ])

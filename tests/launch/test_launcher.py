@@ -104,7 +104,7 @@ def test_options_come_from_the_file_and_are_overridden_by_the_command_line(elsew
 
 @pytest.mark.parametrize(("options", "words"), [
     (["hour=2"], "--launcher-option[1]: hour: unknown key 'hour'; did you mean 'hours'"),
-    (["hours=many"], "hours"), (["hours"], "PATH=VALUE"),
+    (["hours=many"], "hours"), (["hours"], "--launcher-option[1]: expected KEY=VALUE, got 'hours'"),
 ])
 def test_a_wrong_option_is_refused_with_the_nearest_name(options, words):
     with pytest.raises(SpecError) as caught:

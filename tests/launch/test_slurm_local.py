@@ -109,6 +109,16 @@ def test_runs_of_one_program_share_a_job_and_all_are_told(tmp_path, runs_dir):
         assert len({label.split("/")[1] for label in jobs if jobs[label] == job}) == 1
 
 
+def test_what_local_jobs_say_is_found_and_no_folder_has_a_placeholders_name(tmp_path, runs_dir):
+    launch(write_spec(tmp_path, seeds=1), runs_dir)
+    folder = runs_dir / LocalQueue.folder
+    assert not list(folder.rglob("*%*"))
+    (submission,) = slurm_records.known(folder, pytest.fail)
+    (log,) = folder.rglob("*.err")
+    log.write_text("Killed\n\n")
+    assert submission.last_words(submission.jobs[0]) == "Killed"
+
+
 def test_detached_runs_go_on_and_the_same_line_submits_only_what_is_missing(tmp_path, runs_dir):
     path = write_spec(tmp_path, seeds=1, steps=300)
     result, _ = launch(path, runs_dir, detach=True)

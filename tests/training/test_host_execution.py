@@ -142,7 +142,7 @@ def test_envpool_draws_what_is_filmed(name, shape):
     pytest.importorskip("envpool")
     section = {"id": name, "backend": "envpool"}
     program = make_program(host_run(section, wrappers={"time_limit": 4}))
-    film = program.film(seed=0, policy="greedy")
+    film = program.film(1, seed=0, policy="greedy")
     frames = list(film.frames)
     assert [frame.shape for frame in frames] == [shape] * 4
     assert any((frame != frames[0]).any() for frame in frames)

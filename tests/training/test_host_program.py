@@ -239,14 +239,23 @@ def test_images_stay_bytes_and_are_scaled_by_the_network():
     assert (chunk.episodes.returns == 400.0).all()  # raw rewards
     assert (program._replay._reward[: program._replay.num_stored] <= 1.0).all()
     assert (program.evaluate(3)[0] == 400.0).all()
-    film = program.film(seed=0, policy="greedy")
+    film = program.film(1, seed=0, policy="greedy")
     frames = list(film.frames)
     assert frames[0].shape == (8, 8, 3)
     assert (len(frames), film.total) == (4, 400.0)
 
 
+@pytest.mark.parametrize("policy", ["greedy", "collect"])
+@pytest.mark.parametrize("num_episodes", [1, 40])  # 40 in 32 environments
+def test_what_is_filmed_is_the_first_episode_that_is_evaluated(cart_pole, policy, num_episodes):
+    returns, lengths = cart_pole.evaluate(num_episodes, seed=1, policy=policy)
+    film = cart_pole.film(num_episodes, seed=1, policy=policy)
+    assert len(list(film.frames)) == lengths[0]
+    assert film.total == returns[0]
+
+
 def test_what_draws_nothing_cannot_be_filmed():
-    film = make_program(host_run(fake("Counter"))).film(seed=0, policy="greedy")
+    film = make_program(host_run(fake("Counter"))).film(1, seed=0, policy="greedy")
     with pytest.raises(ErlctlError, match=r"Counter draws no pictures"):
         next(iter(film.frames))
 
@@ -256,7 +265,7 @@ def test_a_fault_in_render_is_told(monkeypatch):
         raise OSError("no display")
 
     monkeypatch.setattr("tests.environments.host.fakes.Counter.render", render)
-    film = make_program(host_run(fake("Counter"))).film(seed=0, policy="greedy")
+    film = make_program(host_run(fake("Counter"))).film(1, seed=0, policy="greedy")
     with pytest.raises(EnvironmentFault, match="Counter raised OSError in render: no display"):
         next(iter(film.frames))
 

@@ -138,7 +138,7 @@ def test_a_program_without_a_table_and_a_film_are_refused():
     with pytest.raises(ErlctlError, match="`algorithm: cvi`"):
         PlannerProgram(run("CartPole-v1"))
     with pytest.raises(ErlctlError, match="not drawn"):
-        PlannerProgram(run("Chain")).film(seed=0, policy="greedy")
+        PlannerProgram(run("Chain")).film(1, seed=0, policy="greedy")
 
 
 @pytest.mark.parametrize(("stored", "says"), [

@@ -1,6 +1,7 @@
 """The compiled program: what it stores, that nothing outside its state matters, how it fails."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 
@@ -129,6 +130,16 @@ def test_a_start_after_another_run_is_a_fresh_program(program):
     assert_same(values(program), values(fresh))
     assert program.interval_metrics() == fresh.interval_metrics()
     np.testing.assert_array_equal(program.evaluate(4), fresh.evaluate(4))
+
+
+@pytest.mark.parametrize("mode", ["xla", "graph"])
+def test_what_is_filmed_is_the_first_episode_that_is_evaluated(mode):
+    program = make_program(make_run(time_limit=500, mode=mode))
+    for num_episodes, policy in itertools.product([1, 5], ["greedy", "collect"]):
+        for seed in range(2):
+            returns, lengths = program.evaluate(num_episodes, seed=seed, policy=policy)
+            film = program.film(num_episodes, seed=seed, policy=policy)
+            assert (film.total, len(film.states) - 1) == (returns[0], lengths[0])
 
 
 def test_two_seeds_differ_in_weights_and_in_actions(program):

@@ -50,6 +50,7 @@ def make_vector(
 
 def make_inline(section: EnvironmentSection, num_envs: int, *, draws: bool = False) -> InlineVector:
     """Return `num_envs` environments in this process, with action repeat and time limit."""
+    packages.prepare_pygame()
     make = _MAKERS[backends.resolve(section)]
     singles = []
     for _ in range(num_envs):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib
 import io
+import os
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -41,8 +44,18 @@ def load(backend: str) -> Any:
         return importlib.import_module(backend)
 
 
+@functools.cache
+def prepare_pygame() -> None:
+    """Let pygame, which many environments import, do without a screen, a sound card and a word."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated as an API", UserWarning)
+
+
 _IDS: Mapping[str, Callable[[Any], Collection[str]]] = MappingProxyType({
-    "gym": lambda gym: gym.envs.registry.env_specs,
+    # Its own look-up raises for what is no id at all: "ALE/", "CartPole-v1 ".
+    "gym": lambda gym: frozenset(gym.envs.registry.env_specs),
     "gymnasium": lambda gymnasium: gymnasium.registry,
     "envpool": lambda envpool: envpool.list_all_envs(),
 })

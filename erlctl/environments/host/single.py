@@ -7,7 +7,6 @@ recognised by what they have, so that a home-made class of any of these kinds wi
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -95,9 +94,6 @@ class GymLike:
 
     def render(self) -> np.ndarray | None:
         """Return a picture: Gym wants the mode here, Gymnasium wanted it when it was made."""
-        # Without a screen; read by pygame when it is first used.
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
         if accepts(getattr(self._env, "unwrapped", self._env).render, "mode"):
             picture = self._env.render(mode="rgb_array")
         elif getattr(self._env, "render_mode", None) == "rgb_array":

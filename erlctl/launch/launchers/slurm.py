@@ -150,7 +150,9 @@ class Slurm(Launcher):
             folder, [[planned.label for planned in group] for group in groups],
             before={planned.label: last_attempt(read_run_json(planned.paths))
                     for planned in missing})
-        executor = submitit.AutoExecutor(folder=folder / "%j", cluster=self.cluster)
+        # submitit's local controller would make a folder that is called %j.
+        logs = folder if self.cluster == "local" else folder / "%j"
+        executor = submitit.AutoExecutor(folder=logs, cluster=self.cluster)
         executor.update_parameters(**self._parameters(batch, submission))
         try:
             submitted = executor.map_array(slurm_job.train, work)
