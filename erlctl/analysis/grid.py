@@ -22,10 +22,12 @@ class Aligned:
     Attributes:
         x: Steps or seconds, [points].
         values: [runs, points]; nan before the first and after the last value of a run, and in gaps.
+        has_infinite: Whether infinite values are among the gaps.
     """
 
     x: Floats
     values: Floats
+    has_infinite: bool = False
 
     @property
     def counts(self) -> Floats:
@@ -70,11 +72,12 @@ def align(
         by_wall_time: Use the training time in seconds as x.
         smooth: Number of points of the trailing moving average; 1 for none.
     """
-    curves = []
+    curves, has_infinite = [], False
     for run in runs:
         steps, values = run.curve(metric)
         x = run.wall_seconds_at(steps) if by_wall_time else steps
         known = np.isfinite(x)
+        has_infinite |= bool(np.isinf(values[known]).any())
         x, values = x[known], np.where(np.isfinite(values), values, np.nan)[known]
         if x.size:
             curves.append((x, moving_average(values, smooth)))
@@ -83,10 +86,12 @@ def align(
     union = np.unique(np.concatenate([x for x, _ in curves]))
     is_shared = sum(x.size for x, _ in curves) >= _SPARSE * union.size * len(curves)
     if is_shared and not by_wall_time:
-        return Aligned(union, np.stack([_placed(x, values, union) for x, values in curves]))
+        placed = np.stack([_placed(x, values, union) for x, values in curves])
+        return Aligned(union, placed, has_infinite)
     points = min(MAX_POINTS, max(x.size for x, _ in curves))
     grid = np.linspace(union[0], union[-1], max(points, 2)) if union.size > 1 else union
-    return Aligned(grid, np.stack([_interpolated(x, values, grid) for x, values in curves]))
+    interpolated = np.stack([_interpolated(x, values, grid) for x, values in curves])
+    return Aligned(grid, interpolated, has_infinite)
 
 
 def moving_average(values: Floats, points: int) -> Floats:

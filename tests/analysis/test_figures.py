@@ -440,7 +440,16 @@ def test_gaps_stay_gaps(runs_dir):
     assert aligned.counts.tolist() == [3, 3, 3, 3, 3, 3, 0, 3]
     centre = aligned.centre("mean")
     assert np.isnan(centre[6])
-    curves.curves(load([runs_dir]).runs).render("png")
+    assert "Infinite values are left out" in texts(curves.curves(load([runs_dir]).runs))
+
+
+def test_gaps_without_infinite_values_are_no_word_of_the_caption(runs_dir):
+    curve = synthetic.rising_curve(100.0)
+    curve[4] = np.nan
+    synthetic.write_run(runs_dir, curve=curve)
+    figure = curves.curves(load([runs_dir]).runs)
+    figure.render("png")
+    assert "Infinite" not in texts(figure)
 
 
 def test_unequal_steps_are_interpolated_but_never_beyond_a_run(runs_dir):

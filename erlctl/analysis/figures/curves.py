@@ -44,6 +44,7 @@ class Drawn:
         has_others: Whether variants of other panels were drawn in grey.
         has_bounds: Whether bounds were drawn.
         hides_zeros: Whether values of 0 lie below a logarithmic axis.
+        has_infinite: Whether some values are infinite.
     """
 
     statistic: str = "mean"
@@ -56,6 +57,7 @@ class Drawn:
     has_others: bool = False
     has_bounds: bool = False
     hides_zeros: bool = False
+    has_infinite: bool = False
 
     def caption(self, smooth: int) -> str:
         """Return what lines and bands are."""
@@ -75,6 +77,8 @@ class Drawn:
             parts.append("Grey: the variants of the other panels.")
         if self.hides_zeros:
             parts.append("Values of 0 lie below the axis.")
+        if self.has_infinite:
+            parts.append("Infinite values are left out, also of means.")
         if self.has_bounds:
             parts.append("Thin dashes: what theory bounds the line of that colour by.")
         parts.append(
@@ -95,6 +99,7 @@ class Drawn:
         """
         x, centre = aligned.x, aligned.centre(self.statistic)
         self.counts |= aligned.runs_shown
+        self.has_infinite |= aligned.has_infinite
         (line,) = panel.plot(
             x, centre, color=pen.color, linestyle=pen.dashes, marker=pen.marker,
             markevery=max(1, int(np.ceil(x.size / 10))), markeredgecolor="white",
