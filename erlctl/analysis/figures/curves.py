@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from erlctl.analysis.data import METRICS, RETURN, Metric, Run
+from erlctl.analysis.data import METRICS, RETURN, Metric, Run, step_units
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.grid import Aligned, align
@@ -191,7 +191,8 @@ def curves(
                 _make_room_for_n(panel)
             if metric.name in _LOSSES and logarithmic(column):
                 drawn.hides_zeros |= any((each.values <= 0.0).any() for each in lines.values())
-        over = "training time" if by_wall_time else "steps"
+        steps = step_units(runs).replace("environment ", "")
+        over = "training time" if by_wall_time else steps
         return sheet.finish(title=f"{metric.label} over {over}", caption=drawn.caption(smooth))
 
 
