@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from erlctl.errors import ErlctlError, UnknownNameError
@@ -85,6 +86,24 @@ def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
         name: f"{text[: width - 1 - len(str(index))]}~{index}" if len(text) > width else text
         for index, (name, text) in enumerate(names.items())
     }
+
+
+def choices(names: Sequence[str], width: int) -> list[str]:
+    """Return short names of the choices of a field, in lines of at most `width` characters.
+
+    Of mappings such as "{type: none}" the braces are left out, and what all of them have.
+    """
+    if all(name.startswith("{") and not set(name[1:]) & set("{[") for name in names):
+        texts = [name.strip("{}").replace(": ", "=").replace(", ", ",") for name in names]
+    else:
+        texts = list(names)
+    shown = _only_differences(texts) if texts != list(names) else {text: text for text in texts}
+    for limit in range(max(map(len, shown.values())), _LEAST, -1):
+        lines = [textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+                 for text in cut(shown, limit).values()]
+        if all(len(line) <= width for some in lines for line in some):
+            return ["\n".join(some) for some in lines]
+    return list(cut(shown, width).values())
 
 
 def _shortened(part: str, limit: int) -> str:
