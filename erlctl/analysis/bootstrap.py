@@ -32,7 +32,7 @@ def studentised_mean(
 
     Returns:
         Lower and upper ends, [points]; infinite where too many resamples are one run repeated,
-        which happens with many ties.
+        which happens with many ties, and nan where the runs differ by less than about 1e-162.
     """
     num_runs = len(values)
     centred = values - values.mean(axis=0)
@@ -49,7 +49,8 @@ def studentised_mean(
     # No interpolation between order statistics: it would mix infinities.
     low_t, high_t = t[int(np.floor(tail))], t[int(np.ceil(resamples - 1 - tail))]
     centre = values.mean(axis=0)
-    return centre - high_t * spread, centre - low_t * spread
+    with np.errstate(invalid="ignore"):  # nan where squares of tiny deviations all become 0
+        return centre - high_t * spread, centre - low_t * spread
 
 
 def bca(
@@ -142,6 +143,9 @@ def _bca_ends(
 
 def _acceleration(influences: Sequence[Floats]) -> Floats:
     """Skewness of the jackknife influences [runs, points] over all strata, divided by six."""
+    # In units of a power of two, which is exact: cubes of tiny influences would all become 0.
+    _, exponents = np.frexp(np.max([np.abs(u).max(axis=0) for u in influences], axis=0))
+    influences = [np.ldexp(u, -exponents) for u in influences]
     cubes = sum(np.sum(u**3, axis=0) / len(u) ** 3 for u in influences)
     squares = np.asarray(sum(np.sum(u**2, axis=0) / len(u) ** 2 for u in influences))
     safe = np.where(squares > 0, squares, 1.0)
