@@ -91,19 +91,29 @@ def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
 def choices(names: Sequence[str], width: int) -> list[str]:
     """Return short names of the choices of a field, in lines of at most `width` characters.
 
-    Of mappings such as "{type: none}" the braces are left out, and what all of them have.
+    Of mappings such as "{type: none}" only what differs is left.
     """
+    shown = {name: name for name in names}
     if all(name.startswith("{") and not set(name[1:]) & set("{[") for name in names):
-        texts = [name.strip("{}").replace(": ", "=").replace(", ", ",") for name in names]
-    else:
-        texts = list(names)
-    shown = _only_differences(texts) if texts != list(names) else {text: text for text in texts}
+        shown = _without_common_key(_only_differences(
+            [name.strip("{}").replace(": ", "=").replace(", ", ",") for name in names]))
     for limit in range(max(map(len, shown.values())), _LEAST, -1):
         lines = [textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
                  for text in cut(shown, limit).values()]
         if all(len(line) <= width for some in lines for line in some):
             return ["\n".join(some) for some in lines]
     return list(cut(shown, width).values())
+
+
+def _without_common_key(names: Mapping[str, str]) -> dict[str, str]:
+    """"type=x, a=1", "type=y" -> "x, a=1", "y": a key that is the only one in all needs no name."""
+    keys = [{part.partition("=")[0] for part in text.split(", ")} for text in names.values()]
+    common = set.intersection(*keys)
+    if len(common) != 1:
+        return dict(names)
+    key = f"{common.pop()}="
+    return {name: ", ".join(part.removeprefix(key) for part in text.split(", "))
+            for name, text in names.items()}
 
 
 def _shortened(part: str, limit: int) -> str:

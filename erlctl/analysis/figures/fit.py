@@ -134,12 +134,23 @@ def _remedy(draw: Callable[[float, float | None], Figure], width: float, height:
     return "draw fewer runs"
 
 
-def _least_height(figure: Figure, low: float, high: float) -> float:
-    """Return between an unreadable and a readable height the least readable one."""
-    while high - low > 0.05:
-        middle = (low + high) / 2
+def _least_height(figure: Any, low: float, high: float) -> float:
+    """Return between an unreadable and a readable height the least readable one.
+
+    Args:
+        figure: Laid out at the readable height.
+        low: Unreadable.
+        high: Readable.
+    """
+    smallest = min(panel.get_window_extent().height for panel in figure.axes) / figure.dpi
+    spare = smallest - _LEAST_PANEL[1] * LOOKS[figure.style].font / 72
+    low, step = max(low, high - figure.axes[0].get_gridspec().nrows * spare), 0.1
+    while high - low > 0.1:  # most often the panels decide, and the first step is the last
+        middle = low + min(step, (high - low) / 2)
         figure.set_figheight(middle)
-        low, high = (low, middle) if why_unreadable(figure) is None else (middle, high)
+        is_enough = why_unreadable(figure) is None
+        low, high = (low, middle) if is_enough else (middle, high)
+        step *= 2
     return _rounded_up(high)
 
 

@@ -66,7 +66,8 @@ def search(runs: Sequence[Run], **page: Unpack[Page]) -> Figure:
         blocks = sheet.grid(2 + len(paths), columns=min(3, 2 + len(paths)),
                             parts=[[sheet.labels[name] for name in part] for part in parts],
                             # Where the page grows with its panels they have room enough.
-                            row_names=_fields(paths) if page.get("size") else ())
+                            row_names=_fields(paths) if page.get("size") else (),
+                            share_names=True)
         for block, part, handles in zip(blocks, parts, sheet.handles, strict=True):
             for name in part:
                 handles[sheet.labels[name]] = _history(block[0], studies[name], sheet.pens[name])
