@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from erlctl.analysis.figures.figure import Figure
 
 _Arguments = ParamSpec("_Arguments")
-_LEAST_PANEL = (6.0, 5.5)  # ems: width and height of the inside of a panel
+# Ems of the inside of a panel: width, height, height of rows of names, which must not collide too.
+_WIDE, _HIGH, _HIGH_ROWS = 6.0, 5.5, 3.0
 _BEYOND = 0.12  # ems: a box of text reaches that far beyond its letters
-_APART = 0.15  # ems between words and the end of their place
+_APART = 0.12  # ems between words and the end of their place
 _HIGHEST = 60.0  # inches, as `plot --size`
 _GROWTH = 1.15  # from one size that is tried to the next
 
@@ -65,10 +66,18 @@ def why_unreadable(figure: Any) -> str | None:
 def _small_panel(figure: Any, em: float) -> str | None:
     for panel in figure.axes:
         inside = panel.get_window_extent()
-        for name, length, least in zip(("wide", "high"), inside.size, _LEAST_PANEL, strict=True):
+        for name, length, least in (
+            ("wide", inside.width, _WIDE), ("high", inside.height, _least_ems(panel)),
+        ):
             if length < least * em:
                 return f"a panel would be {length / figure.dpi:.1f} inches {name}"
     return None
+
+
+def _least_ems(panel: Any) -> float:
+    from matplotlib.ticker import FixedLocator
+
+    return _HIGH_ROWS if isinstance(panel.yaxis.get_major_locator(), FixedLocator) else _HIGH
 
 
 def _collision(figure: Any, em: float) -> str | None:
@@ -142,8 +151,9 @@ def _least_height(figure: Any, low: float, high: float) -> float:
         low: Unreadable.
         high: Readable.
     """
-    smallest = min(panel.get_window_extent().height for panel in figure.axes) / figure.dpi
-    spare = smallest - _LEAST_PANEL[1] * LOOKS[figure.style].font / 72
+    em = LOOKS[figure.style].font / 72
+    spare = min(panel.get_window_extent().height / figure.dpi - _least_ems(panel) * em
+                for panel in figure.axes)
     low, step = max(low, high - figure.axes[0].get_gridspec().nrows * spare), 0.1
     while high - low > 0.1:  # most often the panels decide, and the first step is the last
         middle = low + min(step, (high - low) / 2)
