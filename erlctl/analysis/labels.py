@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from erlctl.errors import ErlctlError, UnknownNameError
@@ -85,6 +86,34 @@ def cut(names: Mapping[str, str], width: int) -> dict[str, str]:
         name: f"{text[: width - 1 - len(str(index))]}~{index}" if len(text) > width else text
         for index, (name, text) in enumerate(names.items())
     }
+
+
+def choices(names: Sequence[str], width: int) -> list[str]:
+    """Return short names of the choices of a field, in lines of at most `width` characters.
+
+    Of mappings such as "{type: none}" only what differs is left.
+    """
+    shown = {name: name for name in names}
+    if all(name.startswith("{") and not set(name[1:]) & set("{[") for name in names):
+        shown = _without_common_key(_only_differences(
+            [name.strip("{}").replace(": ", "=").replace(", ", ",") for name in names]))
+    for limit in range(max(map(len, shown.values())), _LEAST, -1):
+        lines = [textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+                 for text in cut(shown, limit).values()]
+        if all(len(line) <= width for some in lines for line in some):
+            return ["\n".join(some) for some in lines]
+    return list(cut(shown, width).values())
+
+
+def _without_common_key(names: Mapping[str, str]) -> dict[str, str]:
+    """"type=x, a=1", "type=y" -> "x, a=1", "y": a key that is the only one in all needs no name."""
+    keys = [{part.partition("=")[0] for part in text.split(", ")} for text in names.values()]
+    common = set.intersection(*keys)
+    if len(common) != 1:
+        return dict(names)
+    key = f"{common.pop()}="
+    return {name: ", ".join(part.removeprefix(key) for part in text.split(", "))
+            for name, text in names.items()}
 
 
 def _shortened(part: str, limit: int) -> str:

@@ -81,6 +81,19 @@ def test_an_influence_that_is_not_finite_gives_no_ends_as_scipys_does():
     assert np.isnan([*expected.confidence_interval, *found[0], *found[1]]).all()
 
 
+def test_bca_does_not_depend_on_the_unit():
+    scores = np.random.default_rng(0).gamma(2.0, size=(12, 3))
+    tiny = 2.0**-330  # whose cubes and squares are 0
+    usual, small = (np.array(bootstrap.bca(scores * unit, "mean")) for unit in (1.0, tiny))
+    np.testing.assert_array_equal(small, tiny * usual)
+
+
+def test_curves_of_almost_0_have_an_interval():
+    values = np.random.default_rng(0).gamma(2.0, size=(10, 3)) * 1e-170
+    low, high = intervals.curve_interval(values, "mean")
+    assert ((values.min(axis=0) <= low) & (low < high) & (high <= values.max(axis=0))).all()
+
+
 def test_stratified_bca_with_one_environment_is_plain_bca():
     scores = np.random.default_rng(0).gamma(2.0, size=12)
     low, high = bootstrap.bca(scores[:, None], "iqm")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -61,6 +63,18 @@ def test_the_terminal_gets_a_picture(family):
     assert result.code == 0
     assert "munchausen_dqn (n = 3)" in result.out
     assert "\x1b" not in result.out
+
+
+def test_a_size_that_is_too_small_is_an_error_alone_and_the_advice_holds(family, tmp_path):
+    line = ("-q", "plot", family, "-o", tmp_path / "a.png", "--size", 3.3)
+    refused = erlctl(*line, 1)
+    assert refused.code == 1
+    assert len(refused.err.splitlines()) == 2
+    (height,) = re.findall(r"at least ([\d.]+)", refused.err)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = erlctl(*line, height)
+    assert (drawn.code, drawn.err) == (0, "")
 
 
 @pytest.mark.parametrize(

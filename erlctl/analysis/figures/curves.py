@@ -11,6 +11,8 @@ import numpy as np
 from erlctl.analysis.data import METRICS, RETURN, Metric, Run, step_units
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, new_sheet
 from erlctl.analysis.grid import Aligned, align
 from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
@@ -141,10 +143,11 @@ class Drawn:
                            zorder=0.5)
 
 
+@readable
 def curves(
     runs: Sequence[Run], metric: Metric = RETURN, *, statistic: str = "mean",
     by_wall_time: bool = False, show_seeds: bool = False, smooth: int = 1, band: str = "auto",
-    **page: Unpack[look_of.Page],
+    **page: Unpack[Page],
 ) -> Figure:
     """Draw a metric against steps or training time.
 
@@ -156,13 +159,13 @@ def curves(
         show_seeds: Whether every run is drawn faintly.
         smooth: Points of the trailing moving average; 1 for none. Said in the caption.
         band: "auto" (the runs themselves in place of a band of fewer than five), "always", "none".
-        **page: See `style.Page`.
+        **page: See `sheet.Page`.
     """
     environments = sorted({run.environment for run in runs})
     variants = sorted({run.variant for run in runs}, key=natural)
     parts = look_of.chunks(variants)
     drawn = Drawn(statistic, band, show_seeds)
-    with look_of.sheet(page, variants) as sheet:
+    with new_sheet(page, variants) as sheet:
         blocks = sheet.grid(
             len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, environment in enumerate(environments):

@@ -11,6 +11,8 @@ from erlctl.analysis.data import METRICS, PROGRESS, Run
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.figures.curves import Drawn, lines_of, logarithmic, same_limits
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, new_sheet
 from erlctl.analysis.numbers import natural
 from erlctl.errors import ErlctlError
 
@@ -23,10 +25,11 @@ COLUMNS = ("entropy", "action_gap", "kl_to_target", "preference_max", "clipped_f
 _LOGARITHMIC = ("kl_to_target", "preference_max", "loss", "gradient_norm")  # span magnitudes
 
 
+@readable
 def diagnostics(
     runs: Sequence[Run], columns: Sequence[str] = COLUMNS, *, statistic: str = "mean",
     smooth: int = 1, by_wall_time: bool = False, show_seeds: bool = False, band: str = "auto",
-    **page: Unpack[look_of.Page],
+    **page: Unpack[Page],
 ) -> Figure:
     """Draw columns of progress.csv: one panel per column and environment that has values.
 
@@ -38,7 +41,7 @@ def diagnostics(
         by_wall_time: Whether x is training time in seconds.
         show_seeds: Whether every run is drawn faintly.
         band: As for `curves.curves`.
-        **page: See `style.Page`.
+        **page: See `sheet.Page`.
 
     Raises:
         ErlctlError: No run has a value in any of the columns.
@@ -54,7 +57,7 @@ def diagnostics(
     drawn = Drawn(statistic, band, show_seeds)
     is_single = len(environments) == 1
     per_row = min(len(wanted), 3 if is_single else len(environments), 4)
-    with look_of.sheet(page, variants) as sheet:
+    with new_sheet(page, variants) as sheet:
         blocks = sheet.grid(
             len(wanted), columns=per_row,
             parts=[[sheet.labels[name] for name in part] for part in parts])

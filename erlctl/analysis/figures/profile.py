@@ -11,6 +11,8 @@ import numpy as np
 from erlctl.analysis.bootstrap import CONFIDENCE
 from erlctl.analysis.comparison import Comparison
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, new_sheet
 from erlctl.analysis.intervals import MIN_RUNS_BOOTSTRAP, MIN_RUNS_INTERVAL
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import Floats, performance_profile
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from erlctl.analysis.figures.figure import Figure
 
 
+@readable
 def profile(
-    comparison: Comparison, *, band: str = "auto", **page: Unpack[look_of.Page]
+    comparison: Comparison, *, band: str = "auto", **page: Unpack[Page]
 ) -> Figure:
     """Draw the fraction of runs that score more than tau, one line per variant.
 
@@ -33,7 +36,7 @@ def profile(
     Args:
         comparison: From `comparison.compare`.
         band: "auto" (from five runs on), "always" (from three runs on), "none".
-        **page: See `style.Page`.
+        **page: See `sheet.Page`.
 
     Raises:
         ErlctlError: No run has a score.
@@ -44,7 +47,7 @@ def profile(
     parts = look_of.chunks(variants)
     least = {"auto": MIN_RUNS_BOOTSTRAP, "always": MIN_RUNS_INTERVAL}.get(band, math.inf)
     has_bands = False
-    with look_of.sheet(page, variants) as sheet:
+    with new_sheet(page, variants) as sheet:
         blocks = sheet.grid(
             len(wanted), parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, (name, label, by_variant) in enumerate(wanted):

@@ -10,6 +10,8 @@ import numpy as np
 
 from erlctl.analysis.data import Run
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, Sheet, new_sheet
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.statistics import Floats
 from erlctl.errors import ErlctlError
@@ -42,12 +44,13 @@ class Trial:
     log: frozenset[str]
 
 
-def search(runs: Sequence[Run], **page: Unpack[look_of.Page]) -> Figure:
+@readable
+def search(runs: Sequence[Run], **page: Unpack[Page]) -> Figure:
     """Draw the searches that some runs are trials of, one colour each.
 
     Args:
         runs: Runs of trials; others are left out.
-        **page: See `style.Page`; its labels are those of the searches.
+        **page: See `sheet.Page`; its labels are those of the searches.
 
     Raises:
         ErlctlError: No run is a trial that has a value.
@@ -59,19 +62,23 @@ def search(runs: Sequence[Run], **page: Unpack[look_of.Page]) -> Figure:
     names = sorted(studies, key=natural)
     paths = sorted({path for some in studies.values() for trial in some for path in trial.params})
     parts = look_of.chunks(names)
-    with look_of.sheet(page, names) as sheet:
+    with new_sheet(page, names) as sheet:
         blocks = sheet.grid(2 + len(paths), columns=min(3, 2 + len(paths)),
-                            parts=[[sheet.labels[name] for name in part] for part in parts])
+                            parts=[[sheet.labels[name] for name in part] for part in parts],
+                            # Where the page grows with its panels they have room enough.
+                            row_names=_fields(paths) if page.get("size") else (),
+                            share_names=True)
         for block, part, handles in zip(blocks, parts, sheet.handles, strict=True):
             for name in part:
                 handles[sheet.labels[name]] = _history(block[0], studies[name], sheet.pens[name])
-            _importances(block[1], paths, [(studies[name], sheet.pens[name]) for name in part])
+            drawn = [(studies[name], sheet.pens[name]) for name in part]
+            _importances(sheet, block[1], paths, drawn)
             sheet.heading(block[0], "history")
             block[0].set_xlabel("trial")
             block[0].set_ylabel("objective")
             sheet.heading(block[1], "importance")
             for panel, path in zip(block[2:], paths, strict=True):
-                _slice(panel, path, [(studies[name], sheet.pens[name]) for name in part])
+                _slice(sheet, panel, path, drawn)
                 sheet.heading(panel, path)
         count = sum(map(len, studies.values()))
         return sheet.finish(
@@ -150,7 +157,8 @@ def _points(panel: Any, points: Sequence[tuple[float, Trial]], pen: look_of.Pen)
 
 
 def _importances(
-    panel: Any, paths: Sequence[str], studies: Sequence[tuple[Sequence[Trial], look_of.Pen]]
+    sheet: Sheet, panel: Any, paths: Sequence[str],
+    studies: Sequence[tuple[Sequence[Trial], look_of.Pen]],
 ) -> None:
     height = 0.8 / len(studies)
     for index, (trials, pen) in enumerate(studies):
@@ -160,10 +168,15 @@ def _importances(
         for y, share in zip(at, shares, strict=True):
             if np.isnan(share):
                 panel.text(0.02, y, "too few trials", va="center", fontsize="x-small")
-    panel.set_yticks(range(len(paths)), [path.partition(".")[2] for path in paths])
+    panel.set_yticks(range(len(paths)), _fields(paths))
     panel.invert_yaxis()
     panel.set_xlim(0, 1)
-    panel.set_xlabel("share of the variance of ranks")
+    sheet.name_x(panel, "share of the variance of ranks")
+
+
+def _fields(paths: Sequence[str]) -> list[str]:
+    """Paths without their section."""
+    return [path.partition(".")[2] for path in paths]
 
 
 def _importance_of(path: str, trials: Sequence[Trial]) -> float:
@@ -174,7 +187,8 @@ def _importance_of(path: str, trials: Sequence[Trial]) -> float:
 
 
 def _slice(
-    panel: Any, path: str, studies: Sequence[tuple[Sequence[Trial], look_of.Pen]]
+    sheet: Sheet, panel: Any, path: str,
+    studies: Sequence[tuple[Sequence[Trial], look_of.Pen]],
 ) -> None:
     holders = [trial for trials, _ in studies for trial in trials if path in trial.params]
     positions = _positions([trial.params[path] for trial in holders])
@@ -183,9 +197,7 @@ def _slice(
                 pen)
     panel.set_ylabel("objective")
     if any(isinstance(trial.params[path], str) for trial in holders):
-        names = sorted(positions, key=natural)
-        panel.set_xticks([positions[name] for name in names], names)
-        panel.set_xlim(-0.5, len(names) - 0.5)
+        sheet.choices_x(panel, sorted(positions, key=positions.__getitem__))
     elif any(path in trial.log for trial in holders):
         panel.set_xscale("log")
         look_of.plain_numbers(panel.xaxis)

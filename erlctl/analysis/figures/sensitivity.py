@@ -12,6 +12,8 @@ from erlctl.analysis.data import Run
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
 from erlctl.analysis.figures.curves import same_limits
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, Sheet, new_sheet
 from erlctl.analysis.intervals import ALL_EQUAL, MIN_RUNS_BOOTSTRAP, run_interval
 from erlctl.analysis.numbers import natural
 from erlctl.analysis.scores import Scoring, score
@@ -36,9 +38,10 @@ def swept_fields(runs: Sequence[Run]) -> list[str]:
     return sorted(found)
 
 
+@readable
 def sensitivity(
     runs: Sequence[Run], field: str | None = None, *, scoring: Scoring | None = None,
-    statistic: str = "mean", **page: Unpack[look_of.Page],
+    statistic: str = "mean", **page: Unpack[Page],
 ) -> Figure:
     """Draw the score against a field, one line per setting of all other swept fields.
 
@@ -47,7 +50,7 @@ def sensitivity(
         field: Dotted path such as "agent.temperature"; None: the only swept number.
         scoring: How a run becomes a number.
         statistic: "mean", "iqm" or "median" over runs; whiskers are its 95 % interval.
-        **page: See `style.Page`; its labels are those of the lines.
+        **page: See `sheet.Page`; its labels are those of the lines.
 
     Raises:
         ErlctlError: No field is swept, or several are and none is named.
@@ -63,7 +66,7 @@ def sensitivity(
     positions = [p for lines in series.values() for points in lines.values() for p in points]
     scale = _scale(positions)
     whiskers: set[str] = set()
-    with look_of.sheet(page, settings) as sheet:
+    with new_sheet(page, settings) as sheet:
         blocks = sheet.grid(
             len(environments), parts=[[sheet.labels[name] for name in part] for part in parts])
         for at, environment in enumerate(environments):
@@ -192,7 +195,7 @@ def _line(
 
 
 def _axis(
-    sheet: look_of.Sheet, panel: Any, scale: Any, field: str, positions: Sequence[float | str],
+    sheet: Sheet, panel: Any, scale: Any, field: str, positions: Sequence[float | str],
     num_lines: int,
 ) -> None:
     """Label the swept values themselves, and leave room for the lines beside each other."""
@@ -200,8 +203,7 @@ def _axis(
 
     panel.set_xlabel(field)
     if isinstance(scale, list):
-        panel.set_xticks(range(len(scale)), scale, rotation=30 if len(scale) > 4 else 0)
-        panel.set_xlim(-0.5, len(scale) - 0.5)
+        sheet.choices_x(panel, scale)
         return
     panel.set_xscale(scale)
     at = np.array(sorted({float(position) for position in positions}))

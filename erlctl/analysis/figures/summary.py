@@ -11,6 +11,8 @@ from erlctl.analysis.aggregate import AggregateGroup, AggregatePair
 from erlctl.analysis.comparison import Block, Comparison
 from erlctl.analysis.figures import limits
 from erlctl.analysis.figures import style as look_of
+from erlctl.analysis.figures.fit import readable
+from erlctl.analysis.figures.sheet import Page, Sheet, new_sheet
 from erlctl.analysis.groups import Group, Pair
 from erlctl.analysis.intervals import ALL_EQUAL, MIN_RUNS_BOOTSTRAP, Interval
 from erlctl.analysis.numbers import natural
@@ -29,9 +31,10 @@ _SAME_UNIT = ("mean", "iqm", "median")
 _LINES_OF_TEXT = 1.9  # height of a row
 
 
+@readable
 def aggregate(
     comparison: Comparison, *, statistics: Sequence[str] = ("mean", "iqm", "median"),
-    **page: Unpack[look_of.Page],
+    **page: Unpack[Page],
 ) -> Figure:
     """Draw one point with its interval per variant: rows are variants, panels are statistics.
 
@@ -41,7 +44,7 @@ def aggregate(
     Args:
         comparison: From `comparison.compare`.
         statistics: Of "mean", "iqm", "median".
-        **page: See `style.Page`.
+        **page: See `sheet.Page`.
 
     Raises:
         ErlctlError: No run has a score, or `ylim` is given: the y axis holds names.
@@ -61,7 +64,7 @@ def aggregate(
     columns = max(lengths)
     tallest = max(len(_variants([block])) for block in blocks)
     marks = _Marks()
-    with look_of.sheet(page, variants, rows=True) as sheet:
+    with new_sheet(page, variants, rows=True) as sheet:
         # One colour where there are more rows than colours: the rows have names.
         pens = sheet.pens if len(variants) <= len(look_of.COLORS) else dict.fromkeys(
             variants, next(iter(sheet.pens.values())))
@@ -130,7 +133,7 @@ class _Marks:
 
 
 def _rows(
-    sheet: look_of.Sheet, panels: Sequence[Any], groups: Mapping[str, Group | AggregateGroup],
+    sheet: Sheet, panels: Sequence[Any], groups: Mapping[str, Group | AggregateGroup],
     statistics: Sequence[str], pens: Mapping[str, look_of.Pen], marks: _Marks,
     known: limits.Range, name: str, unit: str,
 ) -> None:
@@ -182,12 +185,13 @@ def _runs(group: Group | AggregateGroup) -> Floats:
     return group.values if isinstance(group, Group) else np.concatenate(group.strata)
 
 
-def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
+@readable
+def improvement(comparison: Comparison, **page: Unpack[Page]) -> Figure:
     """Draw the probability of improvement of every compared pair, one panel per environment.
 
     Args:
         comparison: From `comparison.compare`; its baseline decides which pairs there are.
-        **page: See `style.Page`.
+        **page: See `sheet.Page`.
 
     Raises:
         ErlctlError: There is no pair, or `ylim` is given: the y axis holds names.
@@ -205,7 +209,7 @@ def improvement(comparison: Comparison, **page: Unpack[look_of.Page]) -> Figure:
                           fix="`erlctl compare` says which runs have none, and why")
     blocks = [block for block in comparison.blocks if block.pairs]
     found = {name for _, pairs in wanted for first, second, *_ in pairs for name in (first, second)}
-    with look_of.sheet(page, sorted(found, key=natural), rows=True) as sheet:
+    with new_sheet(page, sorted(found, key=natural), rows=True) as sheet:
         named = [_names(pairs, sheet.labels) for _, pairs in wanted]
         lines = max(sum(1 + label.count("\n") for label in labels) for labels, _ in named)
         (panels,) = sheet.grid(
