@@ -194,8 +194,7 @@ def curves(
                 _make_room_for_n(panel)
             if metric.name in _LOSSES and logarithmic(column):
                 drawn.hides_zeros |= any((each.values <= 0.0).any() for each in lines.values())
-        steps = step_units(runs).replace("environment ", "")
-        over = "training time" if by_wall_time else steps
+        over = "training time" if by_wall_time else step_units(runs).replace("environment ", "")
         return sheet.finish(title=f"{metric.label} over {over}", caption=drawn.caption(smooth))
 
 
