@@ -243,15 +243,16 @@ class CompiledEnvironment(tf_environment.TFEnvironment, abc.ABC):
 
 
 def stored(value: tf.Tensor) -> tf.Tensor:
-    """Return `value` (bool, or integers of at least 0) such that XLA computes it once.
+    """Return `value`, bool or integers, such that XLA computes it once.
 
     XLA would repeat all that leads to a value for each element that is computed from it, for
     example what ended an episode for each element of each state tensor. It never repeats a
-    reduction, so this is one: the maximum of the value and 0. Seaquest steps twice as fast for it.
+    reduction, so this is one: the maximum of the value and the least that there is. MinAtar's
+    Asterix and Freeway step 6 and 4 times as fast for it (TensorFlow 2.20).
     """
     if value.dtype.is_bool:
         return tf.reduce_any(_first_of_two(value) & value, axis=0)
-    return tf.reduce_max(tf.where(_first_of_two(value), value, 0), axis=0)
+    return tf.reduce_max(tf.where(_first_of_two(value), value, value.dtype.min), axis=0)
 
 
 def _first_of_two(value: tf.Tensor) -> tf.Tensor:

@@ -90,6 +90,8 @@ class MinAtarGame(CompiledEnvironment):
         repeats = draws[:, 0] < self._sticky
         played = tf.where(repeats, state["last_action"], chosen)
         after, reward, is_terminal = self.play(state, played, draws[:, 1:])
+        # Both what is kept and every cell of the picture come from it.
+        after = {name: stored(value) for name, value in after.items()}
         return {**after, "last_action": played}, tf.cast(reward, tf.float32), is_terminal
 
     @abc.abstractmethod
