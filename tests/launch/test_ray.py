@@ -330,7 +330,9 @@ class LocalRay(FakeRay):
         return reference()
 
     def wait(self, references, num_returns, timeout):
-        del num_returns, timeout
+        del timeout
+        if num_returns < 1:
+            raise ValueError("num_returns < 1")
         return references, []
 
     def get_runtime_context(self):
@@ -438,6 +440,14 @@ def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
 
 
 @pytest.mark.parametrize("trouble", ["kill", "fork"])
+def test_where_all_runs_are_busy_nothing_is_started(sync, make_batch):
+    batch = make_batch()
+    (paths,) = paths_of(batch)
+    paths.root.mkdir(parents=True)
+    with lock.hold(paths.lock):
+        assert [status for status, _ in sync(batch)] == ["busy"]
+
+
 def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch, trouble):
     monkeypatch.setenv("FAKE_TROUBLE", f"1:{trouble}")
     batch = make_batch(seeds=3)

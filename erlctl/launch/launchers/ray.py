@@ -192,6 +192,8 @@ class _Places:
         """
         from erlctl.launch.actors import check_place
 
+        if not actors:  # Ray waits for one at least
+            return set()
         asked = [self._ask(actor.look_around) for actor in actors]
         answered, _ = self._ray.wait([reference for _, reference in asked],
                                      num_returns=len(asked), timeout=_ACTOR_SECONDS)
