@@ -439,7 +439,6 @@ def test_a_run_that_another_command_took_up_in_the_meantime_is_busy(
     assert statuses == ["busy", "complete"]
 
 
-@pytest.mark.parametrize("trouble", ["kill", "fork"])
 def test_where_all_runs_are_busy_nothing_is_started(sync, make_batch):
     batch = make_batch()
     (paths,) = paths_of(batch)
@@ -448,6 +447,7 @@ def test_where_all_runs_are_busy_nothing_is_started(sync, make_batch):
         assert [status for status, _ in sync(batch)] == ["busy"]
 
 
+@pytest.mark.parametrize("trouble", ["kill", "fork"])
 def test_a_process_that_dies_on_a_node_fails_its_run_alone(sync, make_batch, monkeypatch, trouble):
     monkeypatch.setenv("FAKE_TROUBLE", f"1:{trouble}")
     batch = make_batch(seeds=3)
