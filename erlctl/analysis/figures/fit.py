@@ -132,7 +132,8 @@ def _remedy(draw: Callable[[float, float | None], Figure], width: float, height:
         figure = draw(width, enough)
         if why_unreadable(figure) is None:
             least = _least_height(figure, height, enough)
-            while why_unreadable(draw(width, least)) is not None:  # its legend may be elsewhere
+            # Drawn anew its legend may be elsewhere.
+            while least < enough and why_unreadable(draw(width, least)) is not None:
                 least = _rounded_up(least * 1.05)
             return f"use a height of at least {least:g}, or fewer runs"
     while (width := _rounded_up(width * _GROWTH)) <= _HIGHEST:
