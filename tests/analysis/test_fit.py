@@ -52,7 +52,7 @@ def test_the_height_of_a_refusal_is_enough_and_nearly_the_least(
         for file_format in FORMATS:
             figure.render(file_format)
     panels = [panel.get_window_extent() for panel in figure.axes]
-    least = (0.35 if kind in ROWS else 0.65) * figure.dpi
+    least = (0.3 if kind in ROWS else 0.6) * figure.dpi
     assert min(min(panel.width, panel.height) for panel in panels) > least
     every = [*figure.legends, *filter(None, (panel.get_legend() for panel in figure.axes))]
     for legend in every:
