@@ -7,6 +7,7 @@ is answered with a line.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,10 +20,13 @@ from ray.cluster_utils import Cluster
 
 def descendants(pid: str) -> Iterator[str]:
     """Yield the processes that a process has started, and those that they have started."""
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text(encoding="ascii").split():
-            yield child
-            yield from descendants(child)
+    found: list[str] = []
+    with contextlib.suppress(OSError):  # it has ended in the meantime
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += children.read_text(encoding="ascii").split()
+    for child in found:
+        yield child
+        yield from descendants(child)
 
 
 def is_actor(pid: str) -> bool:
