@@ -9,7 +9,7 @@ from tf_agents.trajectories import time_step as ts
 from work import Work, report
 
 from erlctl.agents import build_agent
-from erlctl.agents.base import AgentContext
+from erlctl.agents.context import AgentContext
 from erlctl.environments import registry as environments
 from erlctl.experiment import resolve
 from erlctl.training import seeding
